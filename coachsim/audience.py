@@ -1,0 +1,64 @@
+"""Who an audience means: resolving it to agents, within the teams a sender may reach."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from coachsim.errors import EmptyAudience, InactiveAgent, UnknownAgent, UnknownGroup
+from coachsim.models import GROUP_KINDS, Audience, Filter
+from coachsim.state import FloorState
+
+Scope = Collection[str] | None
+
+
+def resolve(floor: FloorState, audience: Audience, scope: Scope = None) -> list[str]:
+    """The agent ids that ``audience`` means now, sorted, each once; logged-out agents included.
+
+    ``scope`` is the sender's teams (None = all): a filter or *everyone* means those in it, and a named agent or team
+    outside it is as unknown as one that does not exist. Raises ``UnknownAgent``, ``UnknownGroup``, ``InactiveAgent``
+    or ``EmptyAudience``.
+    """
+    if audience.agents:
+        return sorted({_named(floor, agent_id, scope) for agent_id in audience.agents})
+    chosen = _matching(floor, audience.filter, scope) if audience.filter else floor.agents
+    states = audience.filter.state if audience.filter else ()
+    found = sorted(
+        agent_id
+        for agent_id in chosen
+        if (row := floor.agents[agent_id]).agent.active
+        and (not states or row.state in states)
+        and in_scope(row.agent.team, scope)
+    )
+    if not found:
+        raise EmptyAudience("Nobody matches. Choose other groups or agents.", field="audience")
+    return found
+
+
+def in_scope(team: str, scope: Scope) -> bool:
+    """Whether a caller with ``scope`` may see this team."""
+    return scope is None or team in scope
+
+
+def _named(floor: FloorState, agent_id: str, scope: Scope) -> str:
+    row = floor.agents.get(agent_id)
+    if row is None or not in_scope(row.agent.team, scope):
+        raise UnknownAgent(f"There is no agent {agent_id!r}.", field="audience")
+    if not row.agent.active:
+        raise InactiveAgent(f"{row.agent.name} has been made inactive and receives nothing.", field="audience")
+    return agent_id
+
+
+def _matching(floor: FloorState, wanted: Filter, scope: Scope) -> Collection[str]:
+    chosen: set[str] | None = None
+    for kind in GROUP_KINDS:
+        values = getattr(wanted, kind)
+        if not values:
+            continue
+        members: set[str] = set()
+        for value in values:
+            group = floor.groups.get((kind, value), ())
+            if not any(in_scope(floor.agents[agent_id].agent.team, scope) for agent_id in group):
+                raise UnknownGroup(f"There is no {kind} {value!r}.", field="audience")
+            members.update(group)
+        chosen = members if chosen is None else chosen & members
+    return floor.agents if chosen is None else chosen

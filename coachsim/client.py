@@ -1,0 +1,235 @@
+"""FloorClient: what a page may ask of a floor. ``LocalClient`` asks a host in the same process, ``RemoteClient``
+(``coachsim.remote``) a server; both give the same answers and are held to one contract test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from coachsim import frames, views
+from coachsim.audience import Scope
+from coachsim.days import to_iso, to_micros
+from coachsim.errors import InvalidInput, NotFound
+from coachsim.floor import Floor
+from coachsim.host import FloorHost
+from coachsim.models import Audience, Draft, Event, Priority
+from coachsim.views import Json
+
+HEARTBEAT_S = 15.0
+StreamItem = tuple[int, str, Json]
+
+
+class FloorClient(Protocol):
+    """The questions a coaching page asks. Answers are dicts as ``api.yaml`` describes them; all raise ``CoachsimError``."""
+
+    async def me(self) -> Json:
+        """Who is asking: name, roles, teams, agent_id, mode."""
+
+    async def floor(self) -> Json:
+        """The floor's name, time, day and counts by state."""
+
+    async def agents(self, *, q: str = "", **filters: Collection[str]) -> Json:
+        """The active agents in scope; ``filters`` are campaign, list, team, queue and state."""
+
+    async def preview(self, audience: Mapping[str, Any]) -> Json:
+        """Who an audience would be now. Sends nothing."""
+
+    async def send(
+        self,
+        audience: Mapping[str, Any],
+        body: str,
+        *,
+        request_id: str,
+        priority: str = "normal",
+        ack_required: bool = False,
+        expires_at: str | None = None,
+        recipients_digest: str | None = None,
+    ) -> Json:
+        """Sends; the same ``request_id`` again gives the first answer and sends nothing."""
+
+    async def messages(self, day: str | None = None) -> Json:
+        """A day's messages with their counts, newest first; None = the open day."""
+
+    async def deliveries(self, message_id: int) -> Json:
+        """Each recipient's delivery of a message."""
+
+    def events(self, after: int) -> AsyncIterator[StreamItem]:
+        """(id, name, data) of what happens after event ``after``, for as long as it is listened to."""
+
+    async def close(self) -> None:
+        """Lets go of what the client holds."""
+
+
+class LocalClient:
+    """A client of a host in the same process, acting as ``actor`` within ``scope`` (teams; None = all)."""
+
+    def __init__(
+        self,
+        host: FloorHost,
+        *,
+        actor: str,
+        scope: Scope = None,
+        roles: Collection[str] = ("supervisor",),
+        agent_id: str | None = None,
+    ) -> None:
+        self._host = host
+        self._actor = actor
+        self._scope = scope
+        self._roles = tuple(roles)
+        self._agent_id = agent_id
+
+    def _answer(self, data: Json) -> Json:
+        return data | {"as_of": self._host.seq}
+
+    async def me(self) -> Json:
+        """Who is asking."""
+        sees_teams = not set(self._roles) <= {"agent", "telephony"}
+        teams: Any = ("all" if self._scope is None else sorted(self._scope)) if sees_teams else None
+        return {
+            "name": self._actor,
+            "roles": list(self._roles),
+            "teams": teams,
+            "agent_id": self._agent_id,
+            "mode": "live",
+        }
+
+    async def floor(self) -> Json:
+        """The floor's name, time, day and counts by state."""
+        host = self._host
+        day = host.floor.day
+        return self._answer(
+            {
+                "floor": host.settings.floor_name,
+                "site": host.settings.site,
+                "mode": "live",
+                "now": to_iso(host.now()),
+                "speed": 1,
+                "paused": False,
+                "day": day.day if day else None,
+                "time_zone": day.time_zone if day else host.settings.time_zone,
+                "clear_down": host.settings.clear_down,
+                "next_clear_down": to_iso(day.ends_at) if day else None,
+                "toast_seconds": host.settings.toast_seconds,
+                "counts": views.by_state(row.state for row in views.visible_agents(host.floor, self._scope)),
+                "faults": host.faults,
+            }
+        )
+
+    async def agents(self, *, q: str = "", **filters: Collection[str]) -> Json:
+        """The active agents in scope that match."""
+        return self._answer({"agents": views.agents(self._host.floor, self._scope, q=q, filters=filters)})
+
+    async def preview(self, audience: Mapping[str, Any]) -> Json:
+        """Who an audience would be now. Sends nothing."""
+        return views.preview(self._host.floor, Audience.from_json(audience), self._scope)
+
+    async def send(
+        self,
+        audience: Mapping[str, Any],
+        body: str,
+        *,
+        request_id: str,
+        priority: str = "normal",
+        ack_required: bool = False,
+        expires_at: str | None = None,
+        recipients_digest: str | None = None,
+    ) -> Json:
+        """Sends, and answers when it is committed."""
+        draft = Draft(
+            audience=Audience.from_json(audience),
+            body=body,
+            request_id=request_id,
+            priority=_priority(priority),
+            ack_required=ack_required,
+            expires_at=_moment(expires_at),
+            recipients_digest=recipients_digest,
+        )
+        await self._host.do(Floor.send, draft, actor=self._actor, scope=self._scope)
+        row = self._host.floor.sent_for_request(self._actor, request_id)
+        if row is None:
+            raise NotFound("The day ended while this was sent; the message went out and is in the log.")
+        return self._answer(
+            {
+                "message_id": row.message.message_id,
+                "sent_at": to_iso(row.message.sent_at),
+                "recipients": len(row.deliveries),
+                "by_state": views.by_state(delivery.state_at_send for delivery in row.deliveries.values()),
+            }
+        )
+
+    async def messages(self, day: str | None = None) -> Json:
+        """A day's messages with their counts, newest first."""
+        floor = self._host.floor
+        if day is None or (floor.day is not None and day == floor.day.day):
+            return self._answer({"messages": views.messages(floor, self._scope)})
+        past = await asyncio.to_thread(self._host.writer.past_messages, _day(day), self._scope)
+        return self._answer({"messages": past})
+
+    async def deliveries(self, message_id: int) -> Json:
+        """Each recipient's delivery, of an earlier day too."""
+        floor = self._host.floor
+        if message_id in floor.messages:
+            return self._answer({"deliveries": views.deliveries(floor, message_id, self._scope)})
+        past = await asyncio.to_thread(self._host.writer.past_deliveries, message_id, self._scope)
+        if not past:
+            raise views.unknown_message(message_id)
+        return self._answer({"deliveries": past})
+
+    async def events(self, after: int) -> AsyncIterator[StreamItem]:
+        """What happens after event ``after``; starts with ``reset`` where that is not the newest one."""
+        queue: asyncio.Queue[StreamItem] = asyncio.Queue()
+        host = self._host
+
+        def tell(event: Event) -> None:
+            for name, data in frames.supervisor_frames(host.floor, event, self._scope):
+                queue.put_nowait((event.seq, name, data))
+
+        def faults() -> None:
+            queue.put_nowait((host.seq, "faults", {"faults": host.faults}))
+
+        stop = host.watch(tell, faults)
+        try:
+            yield host.seq, "heartbeat", {"as_of": host.seq}
+            if after != host.seq:
+                yield host.seq, "reset", {}
+            while True:
+                try:
+                    yield await asyncio.wait_for(queue.get(), HEARTBEAT_S)
+                except TimeoutError:
+                    yield host.seq, "heartbeat", {"as_of": host.seq}
+        finally:
+            stop()
+
+    async def close(self) -> None:
+        """Nothing is held: the host belongs to whoever opened it."""
+
+
+def _priority(value: str) -> Priority:
+    try:
+        return Priority(value)
+    except ValueError:
+        raise InvalidInput(f"There is no priority {value!r}; use normal or urgent.", field="priority") from None
+
+
+def _moment(value: str | None) -> int | None:
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise InvalidInput(
+            "The expiry has to be a time with its zone, such as 2026-11-22T17:00:00Z.", field="expires_at"
+        )
+    return to_micros(moment)
+
+
+def _day(value: str) -> str:
+    try:
+        return datetime.strptime(value, "%Y-%m-%d").date().isoformat()
+    except ValueError:
+        raise InvalidInput(f"{value!r} is no day. Write it as 2026-11-22.", field="day") from None

@@ -1,0 +1,174 @@
+"""Every error coachsim raises on purpose: one base, each a sentence saying what was wrong and what to do.
+
+``code`` is the stable name the API gives (``{"error": {"code", "message", "field"?}}``); ``http_status`` is the
+status a server answers with. The rules know nothing else of HTTP.
+"""
+
+from __future__ import annotations
+
+
+class CoachsimError(Exception):
+    """Base of all errors that a user can cause or has to act on.
+
+    ``field`` names the input that was at fault, where one was.
+    """
+
+    code = "error"
+    http_status = 400
+
+    def __init__(self, message: str, *, field: str | None = None):
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class InvalidInput(CoachsimError):
+    """A value that is malformed, too long, out of range or misspelt."""
+
+    code = "invalid_input"
+    http_status = 422
+
+
+class InvalidTransition(CoachsimError):
+    """A change of agent state that the floor does not allow, such as a break while logged out."""
+
+    code = "invalid_transition"
+    http_status = 409
+
+
+class NotPresent(CoachsimError):
+    """The agent is logged out, and what was asked needs them on the floor."""
+
+    code = "not_present"
+    http_status = 409
+
+
+class NotFound(CoachsimError):
+    """Unknown, or outside what the caller may see: the two are not told apart."""
+
+    code = "not_found"
+    http_status = 404
+
+
+class UnknownAgent(NotFound):
+    """An agent that is not on the roster, or not in the caller's teams."""
+
+    code = "unknown_agent"
+
+
+class UnknownGroup(NotFound):
+    """A campaign, list, team or queue that no agent the caller can see belongs to."""
+
+    code = "unknown_group"
+
+
+class UnknownMessage(NotFound):
+    """A message that is not in the day asked about, or has no recipient the caller can see."""
+
+    code = "unknown_message"
+
+
+class InactiveAgent(CoachsimError):
+    """The agent has been made inactive: nothing can be sent to them, and they cannot sign in."""
+
+    code = "inactive_agent"
+    http_status = 409
+
+
+class EmptyAudience(CoachsimError):
+    """The audience matches nobody."""
+
+    code = "empty_audience"
+    http_status = 422
+
+
+class AudienceChanged(CoachsimError):
+    """The audience is no longer the one that was confirmed."""
+
+    code = "audience_changed"
+    http_status = 409
+
+
+class RequestReused(CoachsimError):
+    """A ``request_id`` that was already used today for something else."""
+
+    code = "request_reused"
+    http_status = 409
+
+
+class NotReadYet(CoachsimError):
+    """A message can be acknowledged only once it has been read."""
+
+    code = "not_read_yet"
+    http_status = 409
+
+
+class AcknowledgementNotAsked(CoachsimError):
+    """The message does not ask for an acknowledgement."""
+
+    code = "ack_not_asked"
+    http_status = 409
+
+
+class NotSignedIn(CoachsimError):
+    """There is no valid session, ticket or token with the request."""
+
+    code = "not_signed_in"
+    http_status = 401
+
+
+class Forbidden(CoachsimError):
+    """Signed in, but no role of this account may do it."""
+
+    code = "forbidden"
+    http_status = 403
+
+
+class RosterError(CoachsimError):
+    """A roster file with faults; ``faults`` has one sentence for each, with its line and column."""
+
+    code = "roster_faults"
+    http_status = 422
+
+    def __init__(self, message: str, faults: list[str] | None = None):
+        super().__init__(message)
+        self.faults = faults or []
+
+
+class SettingsError(CoachsimError):
+    """A settings file that cannot be used as it is."""
+
+    code = "settings"
+    http_status = 422
+
+
+class LogError(CoachsimError):
+    """The log cannot be opened, read or written."""
+
+    code = "log"
+    http_status = 503
+
+
+class LogLocked(LogError):
+    """Another process has the log open."""
+
+    code = "log_locked"
+
+
+class LogDamaged(LogError):
+    """The log is not a coachsim log, is damaged, or was written by a newer version."""
+
+    code = "log_damaged"
+
+
+class LogUnavailable(LogError):
+    """A commit failed (a full disk, say): nothing is taken until one succeeds again."""
+
+    code = "log_unavailable"
+
+
+class ServerUnavailable(CoachsimError):
+    """The server could not be reached or did not answer in time."""
+
+    code = "server_unavailable"
+    http_status = 503

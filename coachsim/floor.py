@@ -1,0 +1,396 @@
+"""The rules of the floor: what may happen, and what then happens. Commands in, events out; no clock and no I/O.
+
+Every command takes the time first, checks everything, and either raises a ``CoachsimError`` with nothing done or applies
+and returns the events it caused (none where nothing changed). Times must not go backwards. Who plays the floor calls
+``tick(at)`` before each command: it does what happens by itself up to ``at``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from coachsim.audience import resolve
+from coachsim.days import MINUTE, SECOND, Schedule, to_iso
+from coachsim.errors import (
+    AcknowledgementNotAsked,
+    AudienceChanged,
+    InactiveAgent,
+    InvalidInput,
+    InvalidTransition,
+    NotPresent,
+    NotReadYet,
+    RequestReused,
+    UnknownAgent,
+    UnknownMessage,
+)
+from coachsim.models import (
+    MAX_REASON,
+    Acknowledged,
+    Agent,
+    AgentChanged,
+    AgentState,
+    Audience,
+    Audited,
+    ClearedDown,
+    Connected,
+    DayBegan,
+    Disconnected,
+    Draft,
+    Event,
+    Expired,
+    Message,
+    Read,
+    Restarted,
+    Sent,
+    StateChanged,
+    ToastsShown,
+    clean_text,
+)
+from coachsim.state import AgentRow, FloorState, MessageRow
+
+FLOOR = "floor"
+DISCONNECT_AFTER = 5 * MINUTE
+Events = tuple[Event, ...]
+
+_ALLOWED = {
+    (AgentState.LOGGED_OUT, AgentState.LOGGED_IN),
+    (AgentState.LOGGED_IN, AgentState.BREAK),
+    (AgentState.BREAK, AgentState.LOGGED_IN),
+    (AgentState.LOGGED_IN, AgentState.LOGGED_OUT),
+    (AgentState.BREAK, AgentState.LOGGED_OUT),
+}
+
+
+def recipients_digest(agent_ids: Iterable[str]) -> str:
+    """A short fingerprint of exactly these recipients; the confirmation dialog's promise is checked against it."""
+    return hashlib.sha256("\n".join(sorted(agent_ids)).encode()).hexdigest()[:32]
+
+
+class Floor(FloorState):
+    """One contact-centre floor. ``schedule`` and ``disconnect_after`` (µs; 0 = never) are its settings."""
+
+    def __init__(self, schedule: Schedule, *, disconnect_after: int = DISCONNECT_AFTER) -> None:
+        super().__init__()
+        self.schedule = schedule
+        self.disconnect_after = disconnect_after
+
+    # --- the day, and what happens by itself ---
+
+    def open_day(self, at: int) -> Events:
+        """Begins the first day of a new floor; on a floor that has a day it does nothing."""
+        self._check_time(at)
+        if self.day is not None:
+            return ()
+        day = self.schedule.day_at(at)
+        return (self._begin(at, day.label, day.began_at, day.ends_at),)
+
+    def restart(self, at: int) -> Events:
+        """After a rebuild: no page is connected any more."""
+        self._check_time(at)
+        return (self._emit(Restarted, at, FLOOR),)
+
+    def next_due(self, *, hold_clear_down: bool = False) -> int | None:
+        """When something next happens by itself; None if nothing will. It may lie in the past."""
+        due = self._next(hold_clear_down)
+        return None if due is None else due[0]
+
+    def tick(self, at: int, *, hold_clear_down: bool = False) -> Events:
+        """Everything that is due by itself up to and including ``at``, in its order, each at its own time.
+
+        Clear-downs come before expiries, those before log-outs of the disconnected. ``hold_clear_down`` leaves
+        clear-downs for later; one that comes late for that reason happens at the time of the newest event.
+        """
+        self._check_time(at)
+        events: list[Event] = []
+        while (due := self._next(hold_clear_down)) is not None and due[0] <= at:
+            moment, kind, subject = due
+            moment = max(moment, self.now)
+            if kind == _CLEAR_DOWN:
+                events += self._end_day(moment)
+            elif kind == _EXPIRY:
+                events.append(self._expire(moment, int(subject)))
+            else:
+                events.append(self._change_state(moment, FLOOR, subject, AgentState.LOGGED_OUT, "disconnected"))
+        return tuple(events)
+
+    def _next(self, hold_clear_down: bool) -> tuple[int, int, str] | None:
+        dues: list[tuple[int, int, str]] = []
+        if self.day is not None and not hold_clear_down:
+            dues.append((self.day.ends_at, _CLEAR_DOWN, ""))
+        if (expiry := self.next_expiry()) is not None:
+            dues.append((expiry[0], _EXPIRY, str(expiry[1])))
+        if self.disconnect_after and (pageless := self.next_pageless()) is not None:
+            dues.append((pageless[0] + self.disconnect_after, _DISCONNECT, pageless[1]))
+        return min(dues, default=None)
+
+    def _end_day(self, at: int) -> list[Event]:
+        assert self.day is not None
+        scheduled = self.day.ends_at
+        after = self.schedule.day_after(self.day.day, scheduled)
+        cleared = self._clear(at, FLOOR, by_hand=False)
+        return [cleared, self._begin(at, after.label, scheduled, after.ends_at)]
+
+    def _begin(self, at: int, label: str, began_at: int, ends_at: int) -> Event:
+        return self._emit(
+            DayBegan,
+            at,
+            FLOOR,
+            day=label,
+            began_at=began_at,
+            ends_at=ends_at,
+            time_zone=self.schedule.time_zone,
+            clear_down=self.schedule.clear_down,
+        )
+
+    def _expire(self, at: int, message_id: int) -> Event:
+        deliveries = self.messages[message_id].deliveries
+        lost = tuple(agent_id for agent_id in deliveries if message_id in self.agents[agent_id].unread)
+        return self._emit(Expired, at, FLOOR, message_id=message_id, lost=lost)
+
+    def clear_down(self, at: int, *, actor: str) -> Events:
+        """Empties all inboxes now, by hand. The day goes on, and the night's clear-down still comes."""
+        self._check_time(at)
+        return (self._clear(at, actor, by_hand=True),)
+
+    def _clear(self, at: int, actor: str, *, by_hand: bool) -> Event:
+        assert self.day is not None
+        closing = list(self.open_deliveries())
+        return self._emit(
+            ClearedDown,
+            at,
+            actor,
+            day=self.day.day,
+            by_hand=by_hand,
+            deliveries=len(closing),
+            lost=sum(delivery.read_at is None and delivery.lost_at is None for delivery in closing),
+        )
+
+    # --- the roster ---
+
+    def set_agents(self, at: int, agents: Iterable[Agent], *, actor: str) -> Events:
+        """Adds or updates these agents; those not named stay as they are, those that are as given write nothing.
+
+        An agent made inactive is logged out.
+        """
+        self._check_time(at)
+        events: list[Event] = []
+        for agent in agents:
+            row = self.agents.get(agent.agent_id)
+            if row is not None and row.agent == agent:
+                continue
+            before = row.agent.team if row is not None else None
+            events.append(self._emit(AgentChanged, at, actor, agent=agent, previous_team=before))
+            row = self.agents[agent.agent_id]
+            if not agent.active and row.present:
+                events.append(self._change_state(at, FLOOR, agent.agent_id, AgentState.LOGGED_OUT, "inactive"))
+        return tuple(events)
+
+    # --- agents ---
+
+    def connect(self, at: int, agent_id: str, *, actor: str, page: bool = True) -> Events:
+        """The agent's first page is there. If logged in, they are told of what they had not been told of.
+
+        ``page`` is False for a simulated agent: toasts show at once and need no report.
+        """
+        self._check_time(at)
+        row = self._active(agent_id)
+        if row.connected and row.page == page:
+            return ()
+        notified = row.unnotified if row.state is AgentState.LOGGED_IN else ()
+        return (self._emit(Connected, at, actor, agent_id=agent_id, page=page, notified=notified),)
+
+    def disconnect(self, at: int, agent_id: str, *, actor: str) -> Events:
+        """The agent's last page is gone. What state they are in stays, for ``disconnect_after``."""
+        self._check_time(at)
+        if not self._known(agent_id).connected:
+            return ()
+        return (self._emit(Disconnected, at, actor, agent_id=agent_id),)
+
+    def set_state(self, at: int, agent_id: str, state: AgentState, *, actor: str, reason: str | None = None) -> Events:
+        """Moves an agent to ``state``; ``InvalidTransition`` where the floor does not allow it.
+
+        The state the agent already has writes nothing, unless the reason differs.
+        """
+        self._check_time(at)
+        row = self._active(agent_id)
+        if reason is not None:
+            reason = clean_text(reason, what="reason", field="reason", limit=MAX_REASON, empty_ok=True) or None
+        if reason is not None and state is AgentState.LOGGED_IN:
+            raise InvalidInput("Being logged in has no reason. Leave it out.", field="reason")
+        if state is row.state:
+            if reason == row.reason:
+                return ()
+        elif (row.state, state) not in _ALLOWED:
+            raise InvalidTransition(
+                f"{row.agent.name} is {_words(row.state)} and cannot go straight to {_words(state)}. Log in first.",
+                field="state",
+            )
+        return (self._change_state(at, actor, agent_id, state, reason),)
+
+    def _change_state(self, at: int, actor: str, agent_id: str, state: AgentState, reason: str | None) -> Event:
+        row = self.agents[agent_id]
+        entering = state is AgentState.LOGGED_IN and row.state is not state
+        notified = row.unnotified if entering and row.connected else ()
+        return self._emit(StateChanged, at, actor, agent_id=agent_id, state=state, reason=reason, notified=notified)
+
+    # --- messages ---
+
+    def send(self, at: int, draft: Draft, *, actor: str, scope: Collection[str] | None = None) -> Events:
+        """Sends a message to everyone its audience means now, one delivery each; recipients are frozen here.
+
+        ``scope`` is the sender's teams (None = all). A ``request_id`` repeated within the day sends nothing: ask
+        ``sent_for_request`` for the first result. With another content it is ``RequestReused``.
+        """
+        self._check_time(at)
+        first = self.sent_for_request(actor, draft.request_id)
+        if first is not None:
+            if _content(first.message) != _content(draft):
+                raise RequestReused(
+                    "This request_id was already used today for another message. Use a new one.", field="request_id"
+                )
+            return ()
+        self._check_expiry(at, draft.expires_at)
+        agent_ids = resolve(self, draft.audience, scope)
+        if draft.recipients_digest is not None and draft.recipients_digest != recipients_digest(agent_ids):
+            raise AudienceChanged(
+                "Who this goes to has changed since you looked. Check the recipients and confirm again.",
+                field="recipients_digest",
+            )
+        message = Message(
+            message_id=max(at, self.newest_message_id + 1),
+            sent_at=at,
+            sender=actor,
+            audience=draft.audience,
+            body=draft.body,
+            priority=draft.priority,
+            ack_required=draft.ack_required,
+            expires_at=draft.expires_at,
+            request_id=draft.request_id,
+        )
+        rows = [self.agents[agent_id] for agent_id in agent_ids]
+        told = tuple(row.connected and row.state is AgentState.LOGGED_IN for row in rows)
+        sent = self._emit(
+            Sent,
+            at,
+            actor,
+            message=message,
+            agent_ids=tuple(agent_ids),
+            teams=tuple([row.agent.team for row in rows]),
+            states=tuple([row.state for row in rows]),
+            notified=told,
+            toasted=tuple([now and not row.page for now, row in zip(told, rows, strict=True)]),
+        )
+        return (sent,)
+
+    def _check_expiry(self, at: int, expires_at: int | None) -> None:
+        if expires_at is None:
+            return
+        if expires_at <= at:
+            raise InvalidInput("The expiry has passed already. Choose a later time.", field="expires_at")
+        if self.day is not None and expires_at > self.day.ends_at:
+            raise InvalidInput(
+                f"The expiry is after the next clear-down ({to_iso(self.day.ends_at)}), which takes the message"
+                " anyway. Choose an earlier time or none.",
+                field="expires_at",
+            )
+
+    def show_toasts(self, at: int, agent_id: str, message_ids: Iterable[int], *, actor: str) -> Events:
+        """A page reports that toasts of these messages are on the screen.
+
+        Counts once for a message, only while it is unread and the agent is logged in; the rest is passed over, since
+        a page may report what was read or cleared a moment ago.
+        """
+        self._check_time(at)
+        row = self._known(agent_id)
+        if row.state is not AgentState.LOGGED_IN:
+            return ()
+        shown = tuple(
+            mid for mid in dict.fromkeys(message_ids) if mid in row.unread and row.unread[mid].toast_at is None
+        )
+        return (self._emit(ToastsShown, at, actor, agent_id=agent_id, message_ids=shown),) if shown else ()
+
+    def open_inbox(self, at: int, agent_id: str, *, actor: str, through: int | None = None) -> Events:
+        """The dialog was open and visible; all that it showed is read.
+
+        ``through`` is the ``seq`` of the newest event that the page displayed; without it, all that is there. Raises
+        ``NotPresent`` for a logged-out agent.
+        """
+        self._check_time(at)
+        row = self._present(agent_id)
+        read = tuple(mid for mid in row.unread if through is None or self.messages[mid].seq <= through)
+        return (self._emit(Read, at, actor, agent_id=agent_id, message_ids=read),) if read else ()
+
+    def acknowledge(self, at: int, agent_id: str, message_id: int, *, actor: str) -> Events:
+        """The agent confirms a message that asks for it, after reading it; a second time changes nothing."""
+        self._check_time(at)
+        row = self._present(agent_id)
+        delivery = row.inbox.get(message_id)
+        if delivery is None:
+            raise UnknownMessage("This message is not in your list any more. Nothing was confirmed.")
+        if not self.messages[message_id].message.ack_required:
+            raise AcknowledgementNotAsked("This message does not ask to be confirmed.")
+        if delivery.read_at is None:
+            raise NotReadYet("Read the message before you confirm it.")
+        if delivery.acknowledged_at is not None:
+            return ()
+        return (self._emit(Acknowledged, at, actor, agent_id=agent_id, message_id=message_id),)
+
+    def audit(
+        self, at: int, *, actor: str, action: str, subject: str, detail: Mapping[str, Any] | None = None
+    ) -> Events:
+        """Puts something on record that the rules do not see."""
+        self._check_time(at)
+        return (self._emit(Audited, at, actor, action=action, subject=subject, detail=dict(detail or {})),)
+
+    # --- questions ---
+
+    def resolve(self, audience: Audience, scope: Collection[str] | None = None) -> list[str]:
+        """The agents an audience means now, by agent_id; errors as ``send`` would give."""
+        return resolve(self, audience, scope)
+
+    def sent_for_request(self, sender: str, request_id: str) -> MessageRow | None:
+        """What a sender's request_id sent today, if it did."""
+        message_id = self.requests.get((sender, request_id))
+        return None if message_id is None else self.messages[message_id]
+
+    # --- helpers ---
+
+    def _emit(self, kind: type[Event], at: int, actor: str, **values: Any) -> Event:
+        event = kind(seq=self.seq + 1, happened_at=at, actor=actor, **values)
+        self.apply(event)
+        return event
+
+    def _check_time(self, at: int) -> None:
+        if at < self.now:
+            raise ValueError(f"time went back: {at} is before the newest event at {self.now}")
+
+    def _known(self, agent_id: str) -> AgentRow:
+        row = self.agents.get(agent_id)
+        if row is None:
+            raise UnknownAgent(f"There is no agent {agent_id!r}.", field="agent_id")
+        return row
+
+    def _active(self, agent_id: str) -> AgentRow:
+        row = self._known(agent_id)
+        if not row.agent.active:
+            raise InactiveAgent(f"{row.agent.name} has been made inactive.", field="agent_id")
+        return row
+
+    def _present(self, agent_id: str) -> AgentRow:
+        row = self._known(agent_id)
+        if not row.present:
+            raise NotPresent(f"{row.agent.name} is logged out. Log in to see coach messages.")
+        return row
+
+
+_CLEAR_DOWN, _EXPIRY, _DISCONNECT = range(3)
+
+
+def _words(state: AgentState) -> str:
+    return {"logged_in": "logged in", "logged_out": "logged out", "break": "on a break"}[state]
+
+
+def _content(sent: Message | Draft) -> tuple[object, ...]:
+    return sent.audience, sent.body, sent.priority, sent.ack_required, sent.expires_at

@@ -1,0 +1,266 @@
+"""FloorHost: a floor that lives. Commands go in, are committed to the log, and only then are answered and shown.
+
+It keeps the floor twice. One copy is ahead: it decides, and its events are on their way to the disk. The other,
+``host.floor``, has only what is committed, and is all that readers and watchers ever see. So nobody can be shown
+something that a crash would take back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from coachsim.clock import Clock, ClockWatch, SystemClock
+from coachsim.days import SECOND, Schedule
+from coachsim.errors import LogError, LogUnavailable
+from coachsim.floor import FLOOR, Floor
+from coachsim.log import LogWriter
+from coachsim.models import DayBegan, Event
+from coachsim.settings import Settings
+
+LOG_FILE = "log.duckdb"
+_LOOK_EVERY = 1.0
+_RETRY_EVERY = 2.0
+_logger = logging.getLogger(__name__)
+
+Watcher = Callable[[Event], None]
+Command = Callable[..., tuple[Event, ...]]
+
+
+class FloorHost:
+    """A live floor on one log. Made by ``await FloorHost.open(…)``; all methods belong to one event loop."""
+
+    def __init__(self, writer: LogWriter, floor: Floor, settings: Settings, clock: Clock) -> None:
+        self.writer = writer
+        self.settings = settings
+        self.floor = floor
+        self._ahead = copy.deepcopy(floor)
+        self._clock = clock
+        self._watch = ClockWatch()
+        self._watchers: list[Watcher] = []
+        self._fault_watchers: list[Callable[[], None]] = []
+        self._faults: dict[str, str] = {}
+        self._today: list[Event] = []
+        self._newest: asyncio.Future[None] | None = None
+        self._recovery: asyncio.Task[None] | None = None
+        self._heart: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @classmethod
+    async def open(cls, data_dir: Path, settings: Settings, *, clock: Clock | None = None) -> FloorHost:
+        """Opens or creates the log in ``data_dir``, rebuilds the floor and catches up on what was missed.
+
+        Raises ``LogLocked`` or ``LogDamaged``.
+        """
+        data_dir.mkdir(parents=True, exist_ok=True)
+        writer = await asyncio.to_thread(LogWriter.open, data_dir / LOG_FILE)
+        try:
+            floor = _new_floor(settings)
+            restored = await asyncio.to_thread(writer.load)
+            floor.restore(restored.openings, restored.events)
+            host = cls(writer, floor, settings, clock or SystemClock())
+            host._today = list(restored.events)
+            host._look()
+            await host.do(Floor.open_day if floor.day is None else Floor.restart)
+        except BaseException:
+            await asyncio.to_thread(writer.close)
+            raise
+        host._heart = asyncio.create_task(host._beat())
+        return host
+
+    # --- commands ---
+
+    async def do(self, command: Command, *args: Any, **kwargs: Any) -> tuple[Event, ...]:
+        """Runs a command of ``Floor`` now (``host.do(Floor.send, draft, actor=…)``) and returns its events.
+
+        What was due by itself comes first. Returns when everything is committed, the events of an identical earlier
+        request included; raises what the command raises, or ``LogUnavailable`` with nothing done.
+        """
+        self._check_open()
+        now = self.now()
+        self._put(self._ahead.tick(now, hold_clear_down=self._watch.holding))
+        events = command(self._ahead, now, *args, **kwargs)
+        self._put(events)
+        await self.settled()
+        return events
+
+    async def clear_down(self, *, actor: str) -> None:
+        """Empties the inboxes now, by hand. Where an alarm is holding the night's clear-down, it is that one."""
+        self._check_open()
+        day = self._ahead.day
+        if self._watch.holding and day is not None and day.ends_at <= self.now():
+            self._watch.release()
+            self._set_fault("clock", None)
+            await self.do(Floor.audit, actor=actor, action="clear_down_released", subject=day.day)
+        else:
+            await self.do(Floor.clear_down, actor=actor)
+
+    async def settled(self) -> None:
+        """Waits until everything that the rules have decided so far is committed."""
+        if self._newest is not None:
+            await asyncio.shield(self._newest)
+
+    def now(self) -> int:
+        """Floor time in µs: the wall clock, but never before the newest event."""
+        return max(self._clock.wall(), self._ahead.now)
+
+    # --- watching ---
+
+    def watch(self, on_event: Watcher, on_faults: Callable[[], None] | None = None) -> Callable[[], None]:
+        """Calls ``on_event`` with each committed event, in order, right after ``floor`` has it.
+
+        ``on_faults`` is called when ``faults`` changes. Returns what ends the watching.
+        """
+        self._watchers.append(on_event)
+        if on_faults is not None:
+            self._fault_watchers.append(on_faults)
+
+        def stop() -> None:
+            if on_event in self._watchers:
+                self._watchers.remove(on_event)
+            if on_faults is not None and on_faults in self._fault_watchers:
+                self._fault_watchers.remove(on_faults)
+
+        return stop
+
+    @property
+    def seq(self) -> int:
+        """The newest committed event."""
+        return self.floor.seq
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong with this floor now, a sentence each; empty when all is well."""
+        return list(self._faults.values())
+
+    def recent(self, after: int) -> list[Event] | None:
+        """The committed events after ``after``; None where that is before today or no number of this log."""
+        if not self._today or after > self.seq or after < self._today[0].seq - 1:
+            return None
+        return self._today[after - self._today[0].seq + 1 :]
+
+    # --- the way to the log ---
+
+    def _put(self, events: Sequence[Event]) -> None:
+        if not events:
+            return
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[None] = loop.create_future()
+        self._newest = answer
+        committed = self.writer.append(events)
+        committed.add_done_callback(
+            lambda done: loop.call_soon_threadsafe(self._committed, events, done.exception(), answer)
+        )
+
+    def _committed(self, events: Sequence[Event], error: BaseException | None, answer: asyncio.Future[None]) -> None:
+        if error is None:
+            for event in events:
+                self._show(event)
+            if not answer.done():
+                answer.set_result(None)
+            return
+        if not answer.done():
+            answer.set_exception(error)
+            answer.exception()  # nobody may be waiting: a tick's events have no caller
+        if self._recovery is None and not self._closed:
+            _logger.error("a commit failed: %s", error)
+            self._set_fault("log", f"Nothing can be sent or read just now: {error}")
+            self._recovery = asyncio.get_running_loop().create_task(self._recover())
+
+    def _show(self, event: Event) -> None:
+        self.floor.apply(event)
+        if isinstance(event, DayBegan):
+            self._today.clear()
+        self._today.append(event)
+        for watcher in tuple(self._watchers):
+            try:
+                watcher(event)
+            except Exception:
+                # One broken watcher must not keep the others, or the answer to the command, from hearing of it.
+                _logger.exception("a watcher failed on event %d", event.seq)
+                self._set_fault("watcher", "A page could not be updated; the server's log has the error.")
+
+    async def _recover(self) -> None:
+        while not self._closed:
+            await asyncio.sleep(_RETRY_EVERY)
+            try:
+                await asyncio.to_thread(self.writer.recover)
+                restored = await asyncio.to_thread(self.writer.load)
+            except LogError as error:
+                _logger.error("the log is still unavailable: %s", error)
+                continue
+            # The log is the truth: what it has beyond what was shown (a commit that failed only in its answer) is
+            # shown now, and what was decided but never committed is forgotten.
+            for event in restored.events:
+                if event.seq > self.floor.seq:
+                    self._show(event)
+            self._ahead = copy.deepcopy(self.floor)
+            self._newest = None
+            self._recovery = None
+            self._set_fault("log", None)
+            return
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LogUnavailable("The floor has been closed.")
+        if self._recovery is not None:
+            raise LogUnavailable(self._faults.get("log", "The log cannot be written just now. Try again in a moment."))
+
+    # --- time ---
+
+    async def _beat(self) -> None:
+        while True:
+            due = self._ahead.next_due(hold_clear_down=self._watch.holding)
+            wait = _LOOK_EVERY if due is None else min(_LOOK_EVERY, max(0, due - self.now()) / SECOND)
+            await asyncio.sleep(wait)
+            self._look()
+            if self._recovery is None:
+                self._put(self._ahead.tick(self.now(), hold_clear_down=self._watch.holding))
+
+    def _look(self) -> None:
+        moved = self._watch.look(self._clock.wall(), self._clock.boot())
+        if moved:
+            direction = "forward" if moved > 0 else "back"
+            sentence = (
+                f"The server's clock jumped {direction} by {abs(moved) // SECOND} s. The clear-down waits until the"
+                " clocks have agreed for 10 minutes, or until an admin clears down by hand."
+            )
+            _logger.warning(sentence)
+            self._set_fault("clock", sentence)
+            if self._recovery is None:
+                self._put(
+                    self._ahead.audit(
+                        self.now(), actor=FLOOR, action="clock_jump", subject="clock", detail={"moved_us": moved}
+                    )
+                )
+        elif not self._watch.holding:
+            self._set_fault("clock", None)
+
+    def _set_fault(self, key: str, sentence: str | None) -> None:
+        if self._faults.get(key) == sentence:
+            return
+        if sentence is None:
+            del self._faults[key]
+        else:
+            self._faults[key] = sentence
+        for told in tuple(self._fault_watchers):
+            told()
+
+    async def close(self) -> None:
+        """Commits what is under way and gives the log back. Can be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        for task in (self._heart, self._recovery):
+            if task is not None:
+                task.cancel()
+        await asyncio.to_thread(self.writer.close)
+
+
+def _new_floor(settings: Settings) -> Floor:
+    schedule = Schedule(settings.time_zone, settings.clear_down)
+    return Floor(schedule, disconnect_after=settings.disconnect_after_s * SECOND)

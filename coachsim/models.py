@@ -1,0 +1,378 @@
+"""The vocabulary of the floor: agents, states, audiences, messages, deliveries and the events that make up the log.
+
+Nothing here acts; classes check their own values and that is all. Times are ``int`` microseconds since the Unix epoch,
+UTC, under names ending in ``_at``: floats drift, and time zones belong to the edges.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from coachsim.errors import InvalidInput
+
+MAX_BODY = 1_000
+MAX_REASON = 25
+MAX_REQUEST_ID = 100
+GROUP_KINDS = ("campaign", "list", "team", "queue")
+
+
+class AgentState(StrEnum):
+    """Where an agent is in the working day. *Present* means ``logged_in`` or ``break``."""
+
+    LOGGED_OUT = "logged_out"
+    LOGGED_IN = "logged_in"
+    BREAK = "break"
+
+
+class Priority(StrEnum):
+    """``urgent`` toasts stay until they are closed; nothing else differs."""
+
+    NORMAL = "normal"
+    URGENT = "urgent"
+
+
+class Status(StrEnum):
+    """What has become of a delivery; each has exactly one."""
+
+    WAITING = "waiting"
+    NOTIFIED = "notified"
+    READ = "read"
+    ACKNOWLEDGED = "acknowledged"
+    LOST = "lost"
+
+
+def clean_text(text: str, *, what: str, field: str, limit: int, empty_ok: bool = False) -> str:
+    """The text trimmed, with line ends as ``\\n``; refuses control characters, an empty text and one over ``limit``.
+
+    Raises ``InvalidInput`` naming ``field``. Format characters (RTL marks, joiners) are text and stay.
+    """
+    cleaned = text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    if not cleaned and not empty_ok:
+        raise InvalidInput(f"The {what} is empty. Type something first.", field=field)
+    if len(cleaned) > limit:
+        raise InvalidInput(
+            f"The {what} has {len(cleaned):,} characters; {limit:,} is the most. Shorten it.", field=field
+        )
+    for char in cleaned:
+        if unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t":
+            raise InvalidInput(f"The {what} contains the control character U+{ord(char):04X}. Remove it.", field=field)
+    return cleaned
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One person on the roster: one team; any number of campaigns, lists and queues.
+
+    Agents are never deleted, only made inactive.
+    """
+
+    agent_id: str
+    name: str
+    team: str
+    campaigns: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
+    active: bool = True
+
+    def groups(self, kind: str) -> tuple[str, ...]:
+        """The agent's groups of one of ``GROUP_KINDS``."""
+        return (self.team,) if kind == "team" else getattr(self, kind + "s")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Any of the values within one kind, all of the kinds together; an empty kind does not narrow."""
+
+    campaign: tuple[str, ...] = ()
+    list: tuple[str, ...] = ()
+    team: tuple[str, ...] = ()
+    queue: tuple[str, ...] = ()
+    state: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> dict[str, tuple[str, ...]]:
+        """The kinds that narrow, with their values."""
+        return {kind: getattr(self, kind) for kind in (*GROUP_KINDS, "state") if getattr(self, kind)}
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who a message is for: named agents, or a filter, or everyone; exactly one of the three."""
+
+    agents: tuple[str, ...] = ()
+    filter: Filter | None = None
+    everyone: bool = False
+
+    def __post_init__(self) -> None:
+        if bool(self.agents) + (self.filter is not None) + self.everyone != 1:
+            raise InvalidInput("Say who it is for: agents, a filter, or everyone (exactly one).", field="audience")
+        if self.filter is not None:
+            if not self.filter.given:
+                raise InvalidInput(
+                    "The filter is empty. Choose at least one value, or ask for everyone.", field="audience"
+                )
+            for state in self.filter.state:
+                if state not in tuple(AgentState):
+                    raise InvalidInput(
+                        f"There is no agent state {state!r}; use logged_in, break or logged_out.", field="audience"
+                    )
+
+    @classmethod
+    def from_json(cls, data: Any) -> Audience:
+        """Reads ``{"agents": […]}``, ``{"filter": {kind: […]}}`` or ``{"everyone": true}``; else ``InvalidInput``."""
+        if not isinstance(data, dict) or len(data) != 1:
+            raise InvalidInput(
+                'An audience is {"agents": […]}, {"filter": {…}} or {"everyone": true}.', field="audience"
+            )
+        (kind, value), *_ = data.items()
+        match kind:
+            case "agents":
+                return cls(agents=_strings(value, "agents"))
+            case "everyone" if value is True:
+                return cls(everyone=True)
+            case "filter" if isinstance(value, dict):
+                for name in value:
+                    if name not in (*GROUP_KINDS, "state"):
+                        raise InvalidInput(f"A filter knows no {name!r}.", field="audience")
+                return cls(filter=Filter(**{name: _strings(values, name) for name, values in value.items()}))
+        raise InvalidInput(f"An audience cannot have {kind!r} with this value.", field="audience")
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape that ``from_json`` reads."""
+        if self.agents:
+            return {"agents": list(self.agents)}
+        if self.filter is not None:
+            return {"filter": {kind: list(values) for kind, values in self.filter.given.items()}}
+        return {"everyone": True}
+
+
+def _strings(value: Any, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise InvalidInput(f"{name!r} has to be a list of texts.", field="audience")
+    if name == "agents" and not value:
+        raise InvalidInput("No agent is named. Select at least one.", field="audience")
+    return tuple(dict.fromkeys(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a sender hands in: everything of a message but its time, its id and its recipients.
+
+    ``recipients_digest`` is what the preview gave; where it no longer holds the send is refused.
+    """
+
+    audience: Audience
+    body: str
+    request_id: str
+    priority: Priority = Priority.NORMAL
+    ack_required: bool = False
+    expires_at: int | None = None
+    recipients_digest: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "body", clean_text(self.body, what="message", field="body", limit=MAX_BODY))
+        clean_text(self.request_id, what="request_id", field="request_id", limit=MAX_REQUEST_ID)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as sent. There is no operation that changes or recalls one.
+
+    ``message_id`` is the microsecond of sending, bumped if taken, so ids grow.
+    """
+
+    message_id: int
+    sent_at: int
+    sender: str
+    audience: Audience
+    body: str
+    priority: Priority
+    ack_required: bool
+    expires_at: int | None
+    request_id: str
+
+
+@dataclass(slots=True)
+class Delivery:
+    """What one message became for one agent. Times never go backwards and are None until they happen."""
+
+    message_id: int
+    agent_id: str
+    team: str
+    sent_at: int
+    state_at_send: AgentState
+    toast_at: int | None = None
+    notified_at: int | None = None
+    read_at: int | None = None
+    acknowledged_at: int | None = None
+    lost_at: int | None = None
+    cleared_at: int | None = None
+
+    @property
+    def status(self) -> Status:
+        """The one status it has now."""
+        if self.lost_at is not None:
+            return Status.LOST
+        if self.acknowledged_at is not None:
+            return Status.ACKNOWLEDGED
+        if self.read_at is not None:
+            return Status.READ
+        return Status.NOTIFIED if self.notified_at is not None else Status.WAITING
+
+
+# --- Events: what the log is made of. One for each command that changed something, in commit order. ---
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened. ``seq`` counts the log's events from 1; ``actor`` is who did it.
+
+    ``actor`` is an account, ``floor`` for what happens by itself, or ``plan`` for a simulated agent.
+    """
+
+    seq: int
+    happened_at: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayBegan(Event):
+    """A day of the schedule opened: ``day`` is its label (ISO date), ``ends_at`` its scheduled clear-down."""
+
+    day: str
+    began_at: int
+    ends_at: int
+    time_zone: str
+    clear_down: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restarted(Event):
+    """The floor was rebuilt from its log: no page is connected until it connects anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentChanged(Event):
+    """An agent joined the roster or differs from before; ``agent`` is how they are from now on.
+
+    ``previous_team`` is None for one who joined.
+    """
+
+    agent: Agent
+    previous_team: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected(Event):
+    """The agent's first page opened its stream. ``notified``: message ids that this told them of.
+
+    ``page`` is False for a simulated agent, whose toasts show at once and are not reported.
+    """
+
+    agent_id: str
+    page: bool = True
+    notified: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disconnected(Event):
+    """The agent's last page closed its stream."""
+
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChanged(Event):
+    """The agent's state, or the reason for it, is another. ``notified``: message ids that this told them of."""
+
+    agent_id: str
+    state: AgentState
+    reason: str | None = None
+    notified: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent(Event):
+    """A message went out. The last five fields run in step: one entry for each recipient, by agent_id."""
+
+    message: Message
+    agent_ids: tuple[str, ...]
+    teams: tuple[str, ...]
+    states: tuple[AgentState, ...]
+    notified: tuple[bool, ...]
+    toasted: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToastsShown(Event):
+    """Toasts of these messages were on a visible page of the agent (which notifies too)."""
+
+    agent_id: str
+    message_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read(Event):
+    """These messages were in the agent's open, visible dialog for the first time."""
+
+    agent_id: str
+    message_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledged(Event):
+    """The agent confirmed a message that asked for it."""
+
+    agent_id: str
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired(Event):
+    """A message's time ran out; ``lost`` are the agents who had not read it."""
+
+    message_id: int
+    lost: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearedDown(Event):
+    """All inboxes were emptied; what was unread is lost. By hand it ends no day.
+
+    ``deliveries`` and ``lost`` count what this clear-down closed, and what of that became lost by it.
+    """
+
+    day: str
+    by_hand: bool
+    deliveries: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited(Event):
+    """Something that the floor's rules do not see but an auditor asks about, such as a roster load or an alarm."""
+
+    action: str
+    subject: str
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+EVENT_KINDS: dict[str, type[Event]] = {
+    "day_began": DayBegan,
+    "restarted": Restarted,
+    "agent_changed": AgentChanged,
+    "connected": Connected,
+    "disconnected": Disconnected,
+    "state_changed": StateChanged,
+    "sent": Sent,
+    "toasts_shown": ToastsShown,
+    "read": Read,
+    "acknowledged": Acknowledged,
+    "expired": Expired,
+    "cleared_down": ClearedDown,
+    "audited": Audited,
+}
+KIND_OF: dict[type[Event], str] = {event: kind for kind, event in EVENT_KINDS.items()}

@@ -1,0 +1,273 @@
+"""What the floor is at one moment, and how each event changes it.
+
+``FloorState.apply`` is a fold over events and the only place where anything changes; nothing is decided here. So the
+state after a restart, rebuilt from the log's events, is the state before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+from coachsim.models import (
+    GROUP_KINDS,
+    Acknowledged,
+    Agent,
+    AgentChanged,
+    AgentState,
+    Audited,
+    ClearedDown,
+    Connected,
+    DayBegan,
+    Delivery,
+    Disconnected,
+    Event,
+    Expired,
+    Message,
+    Read,
+    Restarted,
+    Sent,
+    StateChanged,
+    ToastsShown,
+)
+
+
+@dataclass(slots=True)
+class AgentRow:
+    """One agent on the floor.
+
+    ``inbox`` is what the dialog shows, ``unread`` the part of it not read yet. ``pageless_since`` is set while the
+    agent is present without a page.
+    """
+
+    agent: Agent
+    state: AgentState = AgentState.LOGGED_OUT
+    reason: str | None = None
+    since: int | None = None
+    connected: bool = False
+    page: bool = True
+    pageless_since: int | None = None
+    inbox: dict[int, Delivery] = field(default_factory=dict)
+    unread: dict[int, Delivery] = field(default_factory=dict)
+
+    @property
+    def present(self) -> bool:
+        """Logged in or on a break."""
+        return self.state is not AgentState.LOGGED_OUT
+
+    @property
+    def unnotified(self) -> tuple[int, ...]:
+        """Unread messages that the agent has not been told of yet."""
+        return tuple(mid for mid, delivery in self.unread.items() if delivery.notified_at is None)
+
+
+@dataclass(slots=True)
+class MessageRow:
+    """One message of the day: ``seq`` is the event that sent it."""
+
+    message: Message
+    seq: int
+    deliveries: dict[str, Delivery]
+    expired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An agent as the open day found them: what a rebuild starts from."""
+
+    agent: Agent
+    state: AgentState
+    since: int | None
+    reason: str | None
+
+
+class FloorState:
+    """Agents, today's messages and the schedule's position, as the events so far have made them."""
+
+    def __init__(self) -> None:
+        self.agents: dict[str, AgentRow] = {}
+        self.groups: dict[tuple[str, str], set[str]] = {}
+        self.messages: dict[int, MessageRow] = {}
+        self.requests: dict[tuple[str, str], int] = {}
+        self.day: DayBegan | None = None
+        self.seq = 0
+        self.now = 0
+        self.newest_message_id = 0
+        self._expiries: list[tuple[int, int]] = []
+        self._pageless: list[tuple[int, str]] = []
+        self._appliers = {
+            DayBegan: self._day_began,
+            Restarted: self._restarted,
+            AgentChanged: self._agent_changed,
+            Connected: self._connected,
+            Disconnected: self._disconnected,
+            StateChanged: self._state_changed,
+            Sent: self._sent,
+            ToastsShown: self._toasts_shown,
+            Read: self._read,
+            Acknowledged: self._acknowledged,
+            Expired: self._expired,
+            ClearedDown: self._cleared_down,
+            Audited: lambda event: None,
+        }
+
+    def restore(self, openings: Iterable[Opening], events: Iterable[Event]) -> None:
+        """Rebuilds from the agents as the open day found them and its events, the ``DayBegan`` first."""
+        for opening in openings:
+            self._place(opening.agent)
+            row = self.agents[opening.agent.agent_id]
+            row.state, row.since, row.reason = opening.state, opening.since, opening.reason
+        for event in events:
+            self.apply(event)
+
+    def apply(self, event: Event) -> None:
+        """Changes the state as ``event`` says. Events come in their order, each once."""
+        self._appliers[type(event)](event)
+        self.seq, self.now = event.seq, event.happened_at
+
+    # --- what happens by itself, and when ---
+
+    def next_expiry(self) -> tuple[int, int] | None:
+        """(moment, message_id) of the next message whose time runs out."""
+        while self._expiries:
+            expires_at, message_id = self._expiries[0]
+            row = self.messages.get(message_id)
+            if row is not None and not row.expired:
+                return expires_at, message_id
+            heappop(self._expiries)
+        return None
+
+    def next_pageless(self) -> tuple[int, str] | None:
+        """(since when, agent_id) of the agent who has been present without a page for longest."""
+        while self._pageless:
+            since, agent_id = self._pageless[0]
+            if self.agents[agent_id].pageless_since == since:
+                return since, agent_id
+            heappop(self._pageless)
+        return None
+
+    def open_deliveries(self) -> Iterator[Delivery]:
+        """The deliveries that no clear-down has closed yet."""
+        for row in self.messages.values():
+            for delivery in row.deliveries.values():
+                if delivery.cleared_at is None:
+                    yield delivery
+
+    # --- one method for each kind of event ---
+
+    def _day_began(self, event: DayBegan) -> None:
+        self.day = event
+        self.messages.clear()
+        self.requests.clear()
+        self._expiries.clear()
+
+    def _restarted(self, event: Restarted) -> None:
+        for row in self.agents.values():
+            row.connected = False
+            self._watch_page(row, event.happened_at)
+
+    def _agent_changed(self, event: AgentChanged) -> None:
+        self._place(event.agent)
+
+    def _place(self, agent: Agent) -> None:
+        row = self.agents.get(agent.agent_id)
+        if row is None:
+            self.agents[agent.agent_id] = AgentRow(agent)
+        else:
+            for key in _group_keys(row.agent):
+                self.groups[key].discard(agent.agent_id)
+            row.agent = agent
+        for key in _group_keys(agent):
+            self.groups.setdefault(key, set()).add(agent.agent_id)
+
+    def _connected(self, event: Connected) -> None:
+        row = self.agents[event.agent_id]
+        row.connected, row.page, row.pageless_since = True, event.page, None
+        self._notify(row, event.notified, event.happened_at)
+
+    def _disconnected(self, event: Disconnected) -> None:
+        row = self.agents[event.agent_id]
+        row.connected = False
+        self._watch_page(row, event.happened_at)
+
+    def _state_changed(self, event: StateChanged) -> None:
+        row = self.agents[event.agent_id]
+        if row.state is not event.state:
+            row.state, row.since = event.state, event.happened_at
+        row.reason = event.reason
+        self._notify(row, event.notified, event.happened_at)
+        self._watch_page(row, event.happened_at)
+
+    def _watch_page(self, row: AgentRow, at: int) -> None:
+        if row.connected or not row.present:
+            row.pageless_since = None
+        elif row.pageless_since is None:
+            row.pageless_since = at
+            heappush(self._pageless, (at, row.agent.agent_id))
+
+    def _notify(self, row: AgentRow, message_ids: Iterable[int], at: int) -> None:
+        for message_id in message_ids:
+            row.unread[message_id].notified_at = at
+
+    def _sent(self, event: Sent) -> None:
+        message = event.message
+        at = event.happened_at
+        deliveries: dict[str, Delivery] = {}
+        for agent_id, team, state, notified, toasted in zip(
+            event.agent_ids, event.teams, event.states, event.notified, event.toasted, strict=True
+        ):
+            delivery = Delivery(
+                message.message_id, agent_id, team, at, state, at if toasted else None, at if notified else None
+            )
+            deliveries[agent_id] = delivery
+            row = self.agents[agent_id]
+            row.inbox[message.message_id] = delivery
+            row.unread[message.message_id] = delivery
+        self.messages[message.message_id] = MessageRow(message, event.seq, deliveries)
+        self.newest_message_id = message.message_id
+        self.requests[message.sender, message.request_id] = message.message_id
+        if message.expires_at is not None:
+            heappush(self._expiries, (message.expires_at, message.message_id))
+
+    def _toasts_shown(self, event: ToastsShown) -> None:
+        row = self.agents[event.agent_id]
+        for message_id in event.message_ids:
+            delivery = row.unread[message_id]
+            delivery.toast_at = event.happened_at
+            if delivery.notified_at is None:
+                delivery.notified_at = event.happened_at
+
+    def _read(self, event: Read) -> None:
+        row = self.agents[event.agent_id]
+        for message_id in event.message_ids:
+            delivery = row.unread.pop(message_id)
+            delivery.read_at = event.happened_at
+            if delivery.notified_at is None:
+                delivery.notified_at = event.happened_at
+
+    def _acknowledged(self, event: Acknowledged) -> None:
+        self.messages[event.message_id].deliveries[event.agent_id].acknowledged_at = event.happened_at
+
+    def _expired(self, event: Expired) -> None:
+        row = self.messages[event.message_id]
+        row.expired = True
+        for agent_id in event.lost:
+            row.deliveries[agent_id].lost_at = event.happened_at
+            del self.agents[agent_id].unread[event.message_id]
+            del self.agents[agent_id].inbox[event.message_id]
+
+    def _cleared_down(self, event: ClearedDown) -> None:
+        for delivery in self.open_deliveries():
+            delivery.cleared_at = event.happened_at
+            if delivery.read_at is None and delivery.lost_at is None:
+                delivery.lost_at = event.happened_at
+        for row in self.agents.values():
+            row.inbox.clear()
+            row.unread.clear()
+
+
+def _group_keys(agent: Agent) -> Iterator[tuple[str, str]]:
+    for kind in GROUP_KINDS:
+        for value in agent.groups(kind):
+            yield kind, value
