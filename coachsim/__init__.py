@@ -1,0 +1,45 @@
+"""The coaching desk of a contact centre: messages to agents, and a log of who was told, who read and who was missed.
+
+What a notebook or script needs from here:
+
+================  ====================================================================================
+``open_log``      opens a message log for reading: a file, a data folder or a server's address
+``MessageLog``    what ``open_log`` gives: deliveries, messages, state changes and agents as DataFrames
+``CoachingPage``  the supervisor's page as a widget, over any client of a floor
+``CoachsimError`` base of every error raised on purpose; each says what was wrong and what to do
+================  ====================================================================================
+
+Names are loaded when first used: ``import coachsim`` alone brings neither pandas, DuckDB, Tornado nor ipywidgets, so a
+page's kernel pays only for what its page needs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from coachsim.errors import CoachsimError
+    from coachsim.log import MessageLog, open_log
+    from coachsim.pages.coaching import CoachingPage
+
+__version__ = "0.1.0"
+__all__ = ["CoachingPage", "CoachsimError", "MessageLog", "open_log"]
+
+_HOMES = {
+    "CoachingPage": "coachsim.pages.coaching",
+    "CoachsimError": "coachsim.errors",
+    "MessageLog": "coachsim.log",
+    "open_log": "coachsim.log",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name from the module it lives in, the first time it is asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'coachsim' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
