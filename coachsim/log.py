@@ -1,0 +1,111 @@
+"""The log: what happened on a floor, in one DuckDB file. ``open_log`` reads one; ``LogWriter`` owns a live one.
+
+``MessageLog`` is what analysts get: the stable tables of schema.sql as DataFrames, and any read-only query. How the
+file is made and checked is in log_file.py, how it is written in log_writer.py, what a floor reads back in log_past.py.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from coachsim.errors import InvalidInput, LogError
+from coachsim.log_file import Run, open_for_reading
+from coachsim.log_past import Restored
+from coachsim.log_writer import LogWriter
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["LOG_FILE", "LogWriter", "MessageLog", "Restored", "Run", "open_log"]
+
+LOG_FILE = "log.duckdb"
+"""The name of the log in a data folder."""
+_DEFAULT_DATA = Path("data/live")
+
+
+class MessageLog:
+    """A log open for reading: nothing can be changed through it, and no other file reached. Close it after use.
+
+    >>> with open_log("data/live") as log:  # doctest: +SKIP
+    ...     log.sql("SELECT status, count(*) AS n FROM deliveries GROUP BY status")
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, where: str) -> None:
+        self._connection = connection
+        self.where = where
+
+    @classmethod
+    def open(cls, path: Path | str) -> MessageLog:
+        """Opens a log file. Raises ``LogLocked`` while a server runs on it, ``LogDamaged`` for what is no log."""
+        return cls(open_for_reading(Path(path)), str(path))
+
+    def __enter__(self) -> MessageLog:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<MessageLog {self.where}>"
+
+    def close(self) -> None:
+        """Gives the file back. Can be called twice."""
+        self._connection.close()
+
+    def sql(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """The answer to any query that only reads; values for ``?`` or ``$name`` in ``parameters``.
+
+        The tables are deliveries, messages, state_changes, agents, agent_versions, days, run and audit.
+        """
+        try:
+            result = self._connection.execute(query, parameters) if parameters else self._connection.execute(query)
+            return result.df()
+        except duckdb.ConnectionException as error:
+            raise LogError(f"The log {self.where} has been closed. Open it again with open_log().") from error
+        except duckdb.Error as error:
+            raise InvalidInput(f"The log cannot answer this query. {error}", field="query") from error
+
+    def deliveries(self) -> pd.DataFrame:
+        """Every delivery, by message_id, then agent_id."""
+        return self.sql("SELECT * FROM deliveries ORDER BY message_id, agent_id")
+
+    def messages(self) -> pd.DataFrame:
+        """Every message, by time, then message_id."""
+        return self.sql("SELECT * FROM messages ORDER BY sent_at, message_id")
+
+    def state_changes(self) -> pd.DataFrame:
+        """Every change of an agent's state or its reason, by time, then agent_id."""
+        return self.sql(
+            "SELECT agent_id, changed_at, state, reason, actor FROM all_state_changes"
+            " ORDER BY changed_at, agent_id, seq"
+        )
+
+    def agents(self) -> pd.DataFrame:
+        """The agents as of now, by agent_id."""
+        return self.sql("SELECT * FROM agents ORDER BY agent_id")
+
+    def days(self) -> pd.DataFrame:
+        """A row for each day begun; deliveries and lost are counted at its scheduled clear-down."""
+        return self.sql("SELECT * FROM days ORDER BY began_at")
+
+
+def open_log(where: Path | str | None = None) -> MessageLog:
+    """Opens a log for reading: a log file, a data folder, or by default the live floor's.
+
+    ``where`` None means the server in COACHSIM_URL if that is set, else the folder in COACHSIM_DATA, else
+    ``data/live``. While a server runs on a log, its file cannot be opened by others.
+    """
+    if where is None:
+        where = os.environ.get("COACHSIM_URL") or os.environ.get("COACHSIM_DATA") or _DEFAULT_DATA
+    if isinstance(where, str) and where.startswith(("http://", "https://")):
+        raise LogError(
+            f"Reading the log from a server ({where}) comes with a later version. Until then give a log file or a data"
+            " folder, such as a backup made with 'coachsim log backup FILE'."
+        )
+    path = Path(where)
+    return MessageLog.open(path / LOG_FILE if path.is_dir() else path)

@@ -1,0 +1,230 @@
+"""The log as a DuckDB file: making one, opening one, and saying plainly what is wrong with one that will not open."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from coachsim.errors import LogDamaged, LogError, LogLocked, LogUnavailable
+from coachsim.records import to_json
+
+FORMAT = 1
+"""The version of schema.sql. A log with a higher one is refused; raise it when an older coachsim could misread."""
+
+_Config = dict[str, str | bool | int | float | list[str]]
+
+# Written into new files, so that analysts with an older DuckDB client can open them too.
+STORAGE_VERSION = "v1.2.0"
+
+# Nothing is fetched from the network, whatever a query asks for.
+_CONFIG: _Config = {"autoinstall_known_extensions": "false", "storage_compatibility_version": STORAGE_VERSION}
+# Readers can neither change the log nor reach any other file, and cannot undo that.
+_READER_CONFIG: _Config = {
+    "autoinstall_known_extensions": "false",
+    "enable_external_access": "false",
+    "lock_configuration": "true",
+}
+# What DuckDB and the operating system say when the disk or the permissions, not the log, are at fault.
+_NO_FAULT_OF_THE_LOG = (
+    "no space left",
+    "file too large",
+    "quota exceeded",
+    "permission denied",
+    "read-only file system",
+    "too many open files",
+)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("coachsim")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What wrote a log: the row of its ``run`` table. ``kind`` is ``live``, ``practice`` or ``simulated``."""
+
+    kind: str = "live"
+    scenario: str | None = None
+    seed: int | None = None
+    version: str = field(default_factory=_version)
+    time_zone: str | None = None
+    site: str | None = None
+    floor_name: str | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+def open_for_writing(path: Path, run: Run | None) -> duckdb.DuckDBPyConnection:
+    """Opens the log at ``path``, made anew if there is none; this process then owns it.
+
+    Raises ``LogLocked``, ``LogDamaged`` or ``LogUnavailable``.
+    """
+    if not path.exists():
+        _create(path, run or Run())
+    # DuckDB would let two openers in one process share a file. An agent name of our own makes it refuse the second.
+    return _open(path, {**_CONFIG, "custom_user_agent": f"coachsim-{uuid.uuid4().hex}"}, read_only=False)
+
+
+def open_for_reading(path: Path) -> duckdb.DuckDBPyConnection:
+    """Opens the log at ``path`` so that its user can read it and nothing else; no process may be writing it.
+
+    Raises ``LogError`` if there is none, else as ``open_for_writing``.
+    """
+    if not path.exists():
+        raise LogError(f"There is no log at {path}. Give the path of a log file or of a data folder that has one.")
+    return _open(path, _READER_CONFIG, read_only=True)
+
+
+def quoted(name: str | Path) -> str:
+    """A path as an SQL string."""
+    return "'" + str(name).replace("'", "''") + "'"
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns what DuckDB and the file system raise about the file at ``path`` into a ``LogError`` in plain words.
+
+    ``FileExistsError`` is left to the caller, who knows what it means.
+    """
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except (duckdb.Error, OSError) as error:
+        raise _in_plain_words(path, error) from error
+
+
+def _in_plain_words(path: Path, error: Exception) -> LogError:
+    said = str(error).splitlines()[0] if str(error) else type(error).__name__
+    lower = str(error).lower()
+    if "lock on file" in lower or "used by another process" in lower:
+        return LogLocked(
+            f"The log {path} is in use by another process, most likely a running coachsim server. Stop that one,"
+            f" or ask it instead of opening its file. ({said})"
+        )
+    if "different configuration" in lower or "unique file handle conflict" in lower:
+        return LogLocked(f"The log {path} is already open in this program. Close it there first.")
+    if isinstance(error, OSError) or any(words in lower for words in _NO_FAULT_OF_THE_LOG):
+        return LogUnavailable(
+            f"The log {path} cannot be read or written just now. Check the disk's free space and the file's"
+            f" permissions. ({said})"
+        )
+    if "newer version" in lower or "storage version" in lower or "version number" in lower:
+        return LogDamaged(
+            f"The log {path} was written with a newer version of DuckDB. Update coachsim on this machine. ({said})"
+        )
+    return LogDamaged(
+        f"The file {path} is damaged or is no coachsim log, and has been left as it is. Move it and {path.name}.wal"
+        f" away and put the newest backup in their place. ({said})"
+    )
+
+
+def _create(path: Path, run: Run) -> None:
+    """Makes the log beside its place and moves it there complete: a crash leaves a whole log or none."""
+    wal = path.with_name(path.name + ".wal")
+    if wal.exists():
+        raise LogDamaged(
+            f"{wal} is there but its log {path.name} is not. Put the log back, or move {wal.name} away for a new log."
+        )
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
+    try:
+        with explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with duckdb.connect(str(unfinished), config=_CONFIG) as connection:
+                connection.execute(resources.files("coachsim").joinpath("schema.sql").read_text(encoding="utf-8"))
+                connection.execute(
+                    "INSERT INTO run_info VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    [
+                        FORMAT,
+                        run.kind,
+                        run.scenario,
+                        run.seed,
+                        run.version,
+                        run.time_zone,
+                        run.site,
+                        run.floor_name,
+                        datetime.now(UTC).replace(tzinfo=None),
+                        to_json(run.detail),
+                    ],
+                )
+            put_in_place(unfinished, path)
+    except FileExistsError:
+        pass  # another process made it first; opening it says who has it
+    finally:
+        unfinished.unlink(missing_ok=True)
+        unfinished.with_name(unfinished.name + ".wal").unlink(missing_ok=True)
+
+
+def put_in_place(finished: Path, path: Path) -> None:
+    """Gives the finished file its name, durably; ``FileExistsError`` if the name is taken."""
+    with open(finished, "rb+") as file:
+        os.fsync(file.fileno())
+    try:
+        os.link(finished, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if path.exists():
+            raise FileExistsError(path) from None
+        finished.rename(path)
+    with suppress(OSError):  # a folder cannot be opened everywhere (Windows), and the file itself is on disk
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _open(path: Path, config: _Config, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    if path.is_dir():
+        raise LogError(f"{path} is a folder. Give the path of the log file in it.")
+    with explained(path):
+        connection = duckdb.connect(str(path), read_only=read_only, config=config)
+        try:
+            _check(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _check(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Refuses a newer format, a file cut short and a log with missing events, none of which DuckDB may notice."""
+    (block_size, blocks) = _one(connection, "SELECT block_size, total_blocks FROM pragma_database_size()")
+    if path.stat().st_size < block_size * blocks:
+        raise LogDamaged(
+            f"The log {path} has been cut short: it holds {path.stat().st_size:,} of {block_size * blocks:,} bytes."
+            " Put the newest backup in its place."
+        )
+    tables = _one(connection, "SELECT list(table_name) FROM duckdb_tables() WHERE table_name IN ('events', 'run_info')")
+    if sorted(tables[0] or ()) != ["events", "run_info"]:
+        raise LogDamaged(f"The file {path} is a DuckDB file, but no coachsim log. Give the path of a log.")
+    written = _one(connection, "SELECT max(format) FROM run_info")[0]
+    if written is None or written > FORMAT:
+        raise LogDamaged(
+            f"The log {path} was written by a newer version of coachsim (log format {written}, this version knows up"
+            f" to {FORMAT}). Update coachsim on this machine."
+        )
+    count, first, last = _one(connection, "SELECT count(*), min(seq), max(seq) FROM events")
+    if count and count != last - first + 1:
+        raise LogDamaged(
+            f"The log {path} has {count:,} events where its numbers say {last - first + 1:,}: some are missing or"
+            " there twice. Put the newest backup in its place."
+        )
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return row

@@ -1,0 +1,167 @@
+"""What is read back from a log: what a floor is rebuilt from, and closed days as the API shows the open one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from coachsim.audience import Scope
+from coachsim.log_file import Run
+from coachsim.models import Agent, AgentState, Audience, Delivery, Event, Message, Priority
+from coachsim.records import SELECT, from_row
+from coachsim.state import AgentRow, FloorState, MessageRow, Opening
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_DELIVERY = """
+    SELECT message_id, agent_id, team, epoch_us(sent_at), state_at_send, epoch_us(toast_at), epoch_us(notified_at),
+           epoch_us(read_at), epoch_us(acknowledged_at), epoch_us(lost_at), epoch_us(cleared_at)
+    FROM deliveries
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What ``FloorState.restore`` takes: the agents as of the newest ``DayBegan``, and the events from it on."""
+
+    openings: list[Opening]
+    events: list[Event]
+
+
+def run(cursor: DuckDBPyConnection) -> Run:
+    """The log's ``run`` row, with the time zone it was made with."""
+    row = cursor.execute(
+        "SELECT kind, scenario, seed, version, time_zone, site, floor_name, detail FROM run_info"
+    ).fetchone()
+    assert row is not None
+    kind, scenario, seed, version, time_zone, site, floor_name, detail = row
+    return Run(kind, scenario, seed, version, time_zone, site, floor_name, json.loads(detail))
+
+
+def load(cursor: DuckDBPyConnection) -> Restored:
+    """Agents and states from each agent's last change ever, events of the open day only."""
+    row = cursor.execute("SELECT coalesce(max(began_seq), 1) FROM all_days").fetchone()
+    assert row is not None
+    began = int(row[0])
+    return Restored(_openings(cursor, began), _events(cursor, began))
+
+
+def _events(cursor: DuckDBPyConnection, began: int) -> list[Event]:
+    rows = cursor.execute(f"SELECT {SELECT} FROM events WHERE seq >= {began} ORDER BY seq").fetchall()
+    return [from_row(row) for row in rows]
+
+
+def _openings(cursor: DuckDBPyConnection, began: int) -> list[Opening]:
+    """Each agent as of event ``began``. ``since`` is the first change of the last run of changes to the same state."""
+    rows = cursor.execute(
+        f"""
+        WITH changes AS (SELECT * FROM all_state_changes WHERE seq < {began}),
+        by_state AS (SELECT agent_id, state, max(seq) AS newest FROM changes GROUP BY ALL),
+        now_in AS (
+            SELECT agent_id, arg_max(state, newest) AS state, coalesce(max(newest, 2)[2], 0) AS before
+            FROM by_state GROUP BY agent_id
+        ),
+        -- Everyone begins logged out, so a first change to logged_out changes only the reason and dates from nothing.
+        latest AS (
+            SELECT agent_id, any_value(now_in.state) AS state, arg_max_null(reason, seq) AS reason,
+                   CASE WHEN any_value(now_in.state) <> 'logged_out' OR any_value(before) > 0
+                   THEN epoch_us(min(changed_at)) END AS since
+            FROM changes JOIN now_in USING (agent_id) WHERE seq > before
+            GROUP BY agent_id
+        ),
+        people AS (
+            SELECT DISTINCT ON (agent_id) * FROM all_agent_changes WHERE seq < {began} ORDER BY agent_id, seq DESC
+        )
+        SELECT agent_id, name, team, campaigns, lists, queues, active, state, since, reason
+        FROM people LEFT JOIN latest USING (agent_id)
+        ORDER BY agent_id
+        """
+    ).fetchall()
+    return [
+        Opening(_agent(row[:7]), AgentState(row[7]) if row[7] else AgentState.LOGGED_OUT, row[8], row[9])
+        for row in rows
+    ]
+
+
+def _agent(row: tuple[Any, ...]) -> Agent:
+    agent_id, name, team, campaigns, lists, queues, active = row
+    return Agent(agent_id, name, team, tuple(campaigns), tuple(lists), tuple(queues), active)
+
+
+# --- a closed day, as the API shows it ---
+
+
+def messages(cursor: DuckDBPyConnection, day: str, scope: Scope) -> list[dict[str, Any]]:
+    """The day's messages as ``views.messages`` gives them, newest first."""
+    from coachsim import views
+
+    rows = cursor.execute(
+        """
+        SELECT message_id, epoch_us(sent_at), sender, audience, body, priority, ack_required, epoch_us(expires_at), seq
+        FROM all_messages WHERE day = ? ORDER BY message_id
+        """,
+        [day],
+    ).fetchall()
+    if not rows:
+        return []
+    expired = _expired(cursor, day)
+    floor = FloorState()
+    _people(cursor, floor)
+    for row in rows:
+        message_id, sent_at, sender, audience, body, priority, ack_required, expires_at, seq = row
+        message = Message(
+            message_id=message_id,
+            sent_at=sent_at,
+            sender=sender,
+            audience=Audience.from_json(json.loads(audience)),
+            body=body,
+            priority=Priority(priority),
+            ack_required=ack_required,
+            expires_at=expires_at,
+            request_id="",  # of no use once the day is over
+        )
+        floor.messages[message_id] = MessageRow(message, seq, {}, expired=message_id in expired)
+    for one in _deliveries(cursor, f"WHERE message_id BETWEEN {rows[0][0]} AND {rows[-1][0]}"):
+        if one.message_id in floor.messages:
+            floor.messages[one.message_id].deliveries[one.agent_id] = one
+    return views.messages(floor, scope)
+
+
+def deliveries(cursor: DuckDBPyConnection, message_id: int, scope: Scope) -> list[dict[str, Any]]:
+    """Each delivery of the message in scope, as ``views.delivery_view`` gives it, by agent_id."""
+    from coachsim import views
+    from coachsim.audience import in_scope
+
+    floor = FloorState()
+    _people(cursor, floor)
+    return [
+        views.delivery_view(floor, one)
+        for one in _deliveries(cursor, f"WHERE message_id = {int(message_id)}")
+        if in_scope(one.team, scope)
+    ]
+
+
+def _people(cursor: DuckDBPyConnection, floor: FloorState) -> None:
+    for row in cursor.execute("SELECT * FROM agents").fetchall():
+        floor.agents[row[0]] = AgentRow(_agent(row))
+
+
+def _expired(cursor: DuckDBPyConnection, day: str) -> set[int]:
+    row = cursor.execute(
+        "SELECT min(began_seq), max(coalesce(cleared_seq, 9223372036854775807)) FROM all_days WHERE day = ?", [day]
+    ).fetchone()
+    assert row is not None
+    rows = cursor.execute(
+        f"SELECT message_id FROM events WHERE seq BETWEEN {row[0]} AND {row[1]} AND kind = 'expired'"
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
+def _deliveries(cursor: DuckDBPyConnection, where: str) -> list[Delivery]:
+    rows = cursor.execute(f"{_DELIVERY} {where} ORDER BY message_id, agent_id").fetchall()
+    return [
+        Delivery(message_id, agent_id, team, sent_at, AgentState(state_at_send), toasted, notified, read, acked, lost, gone)
+        for message_id, agent_id, team, sent_at, state_at_send, toasted, notified, read, acked, lost, gone in rows
+    ]

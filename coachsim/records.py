@@ -1,0 +1,219 @@
+"""Events as rows of the log's ``events`` table, and back: one codec for every kind of event.
+
+A field that has a column of the same meaning goes there, so that SQL can reach it cheaply; whatever else an event
+carries goes into ``payload`` as JSON. A new kind of event, or a new field with a default, needs nothing here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import MISSING, asdict, fields
+from typing import TYPE_CHECKING, Any
+
+from coachsim.models import (
+    EVENT_KINDS,
+    KIND_OF,
+    Agent,
+    AgentChanged,
+    AgentState,
+    Audience,
+    Connected,
+    Event,
+    Expired,
+    Message,
+    Priority,
+    Sent,
+    StateChanged,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Row = tuple[Any, ...]
+
+# The columns of ``events`` in their order, and their Arrow types by name. The order is schema.sql's (a test holds it).
+COLUMNS: dict[str, str] = {
+    "seq": "int64",
+    "happened_at": "timestamp",
+    "kind": "text",
+    "actor": "text",
+    "agent_id": "text",
+    "message_id": "int64",
+    "message_ids": "int64[]",
+    "agent_ids": "text[]",
+    "teams": "text[]",
+    "states": "text[]",
+    "notified": "bool[]",
+    "toasted": "bool[]",
+    "state": "text",
+    "reason": "text",
+    "payload": "text",
+}
+_PLACE = {name: place for place, name in enumerate(COLUMNS)}
+_BASE = ("seq", "happened_at", "actor")
+# Fields that live in a column of another name: message ids and agent ids each have one list column.
+_RENAMED: dict[tuple[type[Event], str], str] = {
+    (Connected, "notified"): "message_ids",
+    (StateChanged, "notified"): "message_ids",
+    (Expired, "lost"): "agent_ids",
+}
+
+SELECT = ", ".join(
+    "epoch_us(happened_at) AS happened_at" if name == "happened_at" else name for name in COLUMNS
+)
+"""What to select from ``events`` to get rows that ``from_row`` reads (times as integers)."""
+
+
+def to_row(event: Event) -> Row:
+    """The event as a row of ``events``; times are integers (µs), empty lists are null."""
+    row: list[Any] = [None] * len(COLUMNS)
+    row[0], row[1], row[2], row[3] = event.seq, event.happened_at, KIND_OF[type(event)], event.actor
+    in_columns, in_payload = _PLANS[type(event)]
+    for name, place in in_columns:
+        value = getattr(event, name)
+        row[place] = list(value) if value and isinstance(value, tuple) else None if value == () else value
+    if isinstance(event, Sent):
+        row[_PLACE["message_id"]] = event.message.message_id
+    elif isinstance(event, AgentChanged):
+        row[_PLACE["agent_id"]] = event.agent.agent_id
+    if in_payload:
+        row[-1] = _payload(event, in_payload)
+    return tuple(row)
+
+
+def from_row(row: Sequence[Any]) -> Event:
+    """The event that ``to_row`` made this row of. The row's columns are those of ``SELECT``."""
+    kind = EVENT_KINDS[row[2]]
+    in_columns, in_payload = _PLANS[kind]
+    values: dict[str, Any] = {"seq": row[0], "happened_at": row[1], "actor": row[3]}
+    for name, place in in_columns:
+        value = row[place]
+        read = _READ_COLUMN.get((kind, name))
+        values[name] = value if read is None else read(value)
+    if in_payload:
+        stored = json.loads(row[-1]) if row[-1] else {}
+        if kind is Sent:
+            values["message"] = _read_message(row[_PLACE["message_id"]], stored)
+        else:
+            for name, default in in_payload:
+                if name in stored:
+                    values[name] = _read_agent(stored[name]) if name == "agent" else stored[name]
+                elif default is MISSING:
+                    values[name] = None
+    return kind(**values)
+
+
+def to_frame(events: Iterable[Event]) -> pa.Table:
+    """The events as one columnar frame with the columns of ``events``: the fast way into DuckDB."""
+    import pyarrow as pa
+
+    types: dict[str, Any] = {
+        "int64": pa.int64(),
+        "timestamp": pa.timestamp("us"),
+        "text": pa.string(),
+        "int64[]": pa.list_(pa.int64()),
+        "text[]": pa.list_(pa.string()),
+        "bool[]": pa.list_(pa.bool_()),
+    }
+    schema = pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
+    columns = zip(*[to_row(event) for event in events], strict=True)
+    return pa.table(
+        [pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+    )
+
+
+def to_json(value: Any) -> str:
+    """Compact JSON text, readable in any script; NaN is refused because no other reader would take it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+# --- the plan for each kind: which of its fields go where ---
+
+
+def _plan(kind: type[Event]) -> tuple[list[tuple[str, int]], list[tuple[str, Any]]]:
+    in_columns: list[tuple[str, int]] = []
+    in_payload: list[tuple[str, Any]] = []
+    for field in fields(kind):
+        if field.name in _BASE:
+            continue
+        column = _RENAMED.get((kind, field.name), field.name)
+        if column in _PLACE:
+            in_columns.append((field.name, _PLACE[column]))
+        else:
+            in_payload.append((field.name, MISSING if field.default_factory is MISSING is field.default else None))
+    return in_columns, in_payload
+
+
+def _tuple(value: Iterable[Any] | None) -> tuple[Any, ...]:
+    return tuple(value) if value else ()
+
+
+def _states(value: Iterable[str] | None) -> tuple[AgentState, ...]:
+    return tuple(map(AgentState, value or ()))
+
+
+def _readers(kind: type[Event]) -> dict[tuple[type[Event], str], Callable[[Any], Any]]:
+    readers: dict[tuple[type[Event], str], Callable[[Any], Any]] = {}
+    for name, place in _plan(kind)[0]:
+        column = list(COLUMNS)[place]
+        if column == "states":
+            readers[kind, name] = _states
+        elif column == "state":
+            readers[kind, name] = AgentState
+        elif COLUMNS[column].endswith("[]"):
+            readers[kind, name] = _tuple
+    return readers
+
+
+_PLANS = {kind: _plan(kind) for kind in EVENT_KINDS.values()}
+_READ_COLUMN = {key: read for kind in EVENT_KINDS.values() for key, read in _readers(kind).items()}
+
+
+# --- what goes into the payload ---
+
+
+def _payload(event: Event, names: list[tuple[str, Any]]) -> str | None:
+    if isinstance(event, Sent):
+        return to_json(_message_json(event.message))
+    values = {}
+    for name, _ in names:
+        value = getattr(event, name)
+        if value is not None:
+            values[name] = asdict(value) if name == "agent" else value
+    return to_json(values) if values else None
+
+
+def _message_json(message: Message) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "sent_at": message.sent_at,
+        "sender": message.sender,
+        "audience": message.audience.to_json(),
+        "body": message.body,
+        "priority": message.priority.value,
+        "ack_required": message.ack_required,
+        "request_id": message.request_id,
+    }
+    if message.expires_at is not None:
+        values["expires_at"] = message.expires_at
+    return values
+
+
+def _read_message(message_id: int, stored: dict[str, Any]) -> Message:
+    return Message(
+        message_id=message_id,
+        sent_at=stored["sent_at"],
+        sender=stored["sender"],
+        audience=Audience.from_json(stored["audience"]),
+        body=stored["body"],
+        priority=Priority(stored["priority"]),
+        ack_required=stored["ack_required"],
+        expires_at=stored.get("expires_at"),
+        request_id=stored["request_id"],
+    )
+
+
+def _read_agent(stored: dict[str, Any]) -> Agent:
+    for name in ("campaigns", "lists", "queues"):
+        stored[name] = tuple(stored[name])
+    return Agent(**stored)
