@@ -1,0 +1,113 @@
+# Every target sets up what it needs; a second run only checks that it is there. `make` alone lists the targets.
+#   PYTHON=python3.12 make setup    uses that Python for the virtual environment
+#   make test ARGS="-k roster"      hands arguments to pytest (or to coachsim serve, or JupyterLab)
+
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+JOBS ?= 2
+PROJECT := pyproject.toml constraints.txt
+UV := $(shell command -v uv 2>/dev/null)
+BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
+# Compiled once here, because a machine may forbid Python to do it later (PYTHONDONTWRITEBYTECODE), and the desk then
+# takes 25 s to start instead of 6. A few packages ship files for other Pythons, which cannot be compiled.
+COMPILE = $(BIN)/python -m compileall -qq -j 0 "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
+ifdef UV
+INSTALL := uv pip install --quiet --python $(BIN)/python
+else
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
+
+.PHONY: help setup serve test check lab
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make setup   the virtual environment $(VENV), with everything to run, test and change coachsim"
+	@echo "make serve   a demonstration floor with the agents of data/roster.csv; prints its address"
+	@echo "make test    all tests, those in a real browser included"
+	@echo "make check   format, lint, types, and notebooks without outputs; quick"
+	@echo "make lab     JupyterLab, with coachsim ready to import"
+
+setup: $(VENV)/.has-test
+
+serve: $(VENV)/.has-coachsim
+	@$(BIN)/coachsim serve --demo --roster data/roster.csv --data data/live $(ARGS)
+
+test: $(VENV)/.has-test $(VENV)/.has-browser
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+check: $(VENV)/.has-test
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@find dashboards notebooks -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*' 2>/dev/null \
+	| while read -r notebook; do \
+		$(BIN)/nbstripout --verify "$$notebook" >/dev/null \
+		|| { echo "$$notebook has outputs in it; run: $(BIN)/nbstripout $$notebook" >&2; exit 1; }; \
+	done
+
+lab: $(VENV)/.has-notebooks
+	@$(BIN)/jupyter lab $(ARGS)
+
+# --- What the targets above need. Each file says that a part of the set-up is done, and with which versions. ---
+
+$(VENV)/.has-python:
+	@python=; \
+	for each in $${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python}; do \
+		"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { python=$$each; break; }; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "coachsim needs Python 3.11 or newer, and none was found. Install one, or say where it is: PYTHON=/path/to/python3 make setup" >&2; \
+		exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$("$$python" --version) …"; \
+	if [ -n "$(UV)" ]; then uv venv --quiet --allow-existing --python "$$python" $(VENV); else \
+		if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+			version=$$("$$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+			if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+				echo "Installing $$version, which venv needs here …"; \
+				apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$$version" >/dev/null; \
+			else \
+				echo "This Python cannot make virtual environments. Install its package $$version (on Debian: sudo apt-get install $$version), or uv." >&2; \
+				exit 1; \
+			fi; \
+		fi; \
+		"$$python" -m venv $(VENV); \
+	fi
+	@touch $@
+
+$(VENV)/.has-coachsim: $(VENV)/.has-python $(PROJECT)
+	@echo "Installing coachsim …"
+	@$(INSTALL) -c constraints.txt -e .
+	@$(COMPILE)
+	@touch $@
+
+$(VENV)/.has-test: $(VENV)/.has-python $(PROJECT)
+	@echo "Installing coachsim and what its tests need (a few minutes the first time) …"
+	@$(INSTALL) -c constraints.txt -e '.[test]'
+	@$(COMPILE)
+	@touch $@ $(VENV)/.has-coachsim
+
+$(VENV)/.has-notebooks: $(VENV)/.has-python $(PROJECT)
+	@echo "Installing coachsim and JupyterLab …"
+	@$(INSTALL) -c constraints.txt -e '.[notebooks]'
+	@$(COMPILE)
+	@touch $@ $(VENV)/.has-coachsim
+
+# The system's Chromium where there is one or can be one, else the build that Playwright brings.
+$(VENV)/.has-browser: $(VENV)/.has-test
+	@found() { for each in $(BROWSERS); do command -v "$$each" >/dev/null && return 0; done; return 1; }; \
+	as_root() { if [ "$$(id -u)" = 0 ]; then "$$@"; else sudo -n "$$@"; fi; }; \
+	if ! found && command -v apt-get >/dev/null && as_root true 2>/dev/null; then \
+		echo "Installing Chromium for the browser tests …"; \
+		as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core fonts-noto-color-emoji >/dev/null || true; \
+	fi; \
+	if ! found; then \
+		echo "Fetching Playwright's Chromium for the browser tests …"; \
+		$(BIN)/playwright install chromium || { \
+			echo "The browser tests need Chromium: install it so that 'chromium' is on the PATH, or run make test ARGS=\"-m 'not browser'\" after 'touch $@'." >&2; \
+			exit 1; \
+		}; \
+	fi
+	@touch $@
