@@ -1,0 +1,279 @@
+"""RemoteClient: what ``FloorClient`` asks, asked of a server over HTTP; its event stream reconnects by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+from collections.abc import AsyncIterator, Collection, Mapping
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from coachsim.errors import CoachsimError, InvalidInput, NotSignedIn, RosterError, ServerUnavailable
+
+Json = dict[str, Any]
+StreamItem = tuple[int, str, Json]
+
+ANSWER_S = 20.0
+CONNECT_S = 5.0
+SILENCE_S = 40.0  # the server says something every 15 s; a line silent for longer is dead
+_BACKOFF_S = (0.3, 1.0, 2.0, 4.0, 8.0)
+
+
+class RemoteClient:
+    """Asks the server at ``base_url``, as whoever the ``ticket`` (a kernel's) or the API ``token`` (a script's) is.
+
+    All methods raise ``CoachsimError``: what the server said, or ``ServerUnavailable`` where it said nothing.
+    """
+
+    def __init__(
+        self, base_url: str, *, ticket: str | None = None, token: str | None = None, silence_s: float = SILENCE_S
+    ) -> None:
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise InvalidInput(f"{base_url!r} is no server address. Write it as http://127.0.0.1:8800.")
+        self.base_url = base_url.rstrip("/")
+        self._headers = {"Accept": "application/json"}
+        if ticket:
+            self._headers["X-Coach-Ticket"] = ticket
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._silence_s = silence_s
+        self._here = parts.hostname in ("127.0.0.1", "localhost", "::1")
+        self._http: httpx.AsyncClient | None = None
+
+    @classmethod
+    def from_env(cls) -> RemoteClient:
+        """The client of a dashboard's kernel: ``COACHSIM_URL``, and the visitor's ticket that Voila hands over.
+
+        In a notebook without a ticket, ``COACHSIM_TOKEN`` is used.
+        """
+        url = os.environ.get("COACHSIM_URL")
+        if not url:
+            raise ServerUnavailable(
+                "No server address is known. Set COACHSIM_URL, for example to http://127.0.0.1:8800, or open the page "
+                "through the server's /coaching."
+            )
+        return cls(url, ticket=os.environ.get("HTTP_X_COACH_TICKET"), token=os.environ.get("COACHSIM_TOKEN"))
+
+    async def __aenter__(self) -> RemoteClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
+
+    # --- questions ---
+
+    async def me(self) -> Json:
+        """Who is asking: name, roles, teams, agent_id, mode."""
+        return await self._ask("GET", "/api/me")
+
+    async def floor(self) -> Json:
+        """The floor's name, time, day and counts by state."""
+        return await self._ask("GET", "/api/floor")
+
+    async def agents(self, *, q: str = "", **filters: Collection[str]) -> Json:
+        """The active agents in scope that match."""
+        params = [(kind, value) for kind, values in filters.items() for value in values]
+        return await self._ask("GET", "/api/agents", params=[*params, ("q", q)] if q else params)
+
+    async def preview(self, audience: Mapping[str, Any]) -> Json:
+        """Who an audience would be now. Sends nothing."""
+        return await self._ask("POST", "/api/messages/preview", body={"audience": dict(audience)})
+
+    async def send(
+        self,
+        audience: Mapping[str, Any],
+        body: str,
+        *,
+        request_id: str,
+        priority: str = "normal",
+        ack_required: bool = False,
+        expires_at: str | None = None,
+        recipients_digest: str | None = None,
+    ) -> Json:
+        """Sends. Where the answer is lost, the same ``request_id`` again sends nothing twice."""
+        draft = {
+            "audience": dict(audience),
+            "body": body,
+            "request_id": request_id,
+            "priority": priority,
+            "ack_required": ack_required,
+            "expires_at": expires_at,
+            "recipients_digest": recipients_digest,
+        }
+        return await self._ask("POST", "/api/messages", body={k: v for k, v in draft.items() if v is not None})
+
+    async def messages(self, day: str | None = None) -> Json:
+        """A day's messages with their counts, newest first; None = the open day."""
+        return await self._ask("GET", "/api/messages", params=[("day", day)] if day else [])
+
+    async def deliveries(self, message_id: int) -> Json:
+        """Each recipient's delivery of a message."""
+        return await self._ask("GET", f"/api/messages/{int(message_id)}/deliveries")
+
+    async def practice(self, **changes: Any) -> Json:
+        """Changes the speed of a practice floor, or pauses it."""
+        return await self._ask("PUT", "/api/practice", body=changes)
+
+    # --- the stream ---
+
+    async def events(self, after: int) -> AsyncIterator[StreamItem]:
+        """(id, name, data) of what happens after event ``after``, for as long as it is listened to.
+
+        When the line drops it says so once, with a ``reconnecting`` item, and resumes where it was. Raises
+        ``NotSignedIn`` or ``Forbidden`` when it may no longer listen.
+        """
+        place = _Place(after)
+        tries = 0
+        while True:
+            try:
+                async for item in self._listen(place):
+                    tries = 0
+                    if item[1] == "signed_out":
+                        raise NotSignedIn("You are signed out. Sign in again.")
+                    yield item
+            except ServerUnavailable as error:
+                if tries == 0:
+                    yield place.complete, "reconnecting", {"message": error.message}
+            # Spread out, so that a restarted server is not met by everyone at once.
+            await asyncio.sleep(_BACKOFF_S[min(tries, len(_BACKOFF_S) - 1)] * random.uniform(0.7, 1.3))
+            tries += 1
+
+    async def _listen(self, place: _Place) -> AsyncIterator[StreamItem]:
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(place.complete)}
+        timeout = httpx.Timeout(self._silence_s, connect=CONNECT_S)
+        skip = place.partial
+        try:
+            async with self._connection().stream(
+                "GET", "/api/events", params={"after": place.complete}, headers=headers, timeout=timeout
+            ) as answer:
+                if answer.status_code != 200:
+                    await answer.aread()
+                    raise _error_of(answer)
+                async for event_id, name, data in _frames(answer.aiter_bytes()):
+                    if name == "heartbeat":
+                        place.saw_heartbeat(event_id)
+                    elif event_id == place.newest and skip > 0:
+                        skip -= 1  # came before the line dropped, in the middle of this event's frames
+                        continue
+                    else:
+                        skip = 0 if event_id != place.newest else skip
+                        place.saw(event_id)
+                    yield event_id, name, data
+        except httpx.HTTPError as error:
+            raise _unreachable(self.base_url, error) from error
+        raise ServerUnavailable("The server closed the event stream; it is being opened again.")
+
+    # --- HTTP ---
+
+    def _connection(self) -> httpx.AsyncClient:
+        if self._http is None:
+            self._http = httpx.AsyncClient(
+                base_url=self.base_url,
+                headers=self._headers,
+                timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
+                trust_env=not self._here,  # a site's proxy is not for this machine
+            )
+        return self._http
+
+    async def _ask(
+        self, method: str, path: str, *, params: list[tuple[str, str]] | None = None, body: Json | None = None
+    ) -> Json:
+        try:
+            answer = await self._connection().request(method, path, params=params or None, json=body)
+        except httpx.HTTPError as error:
+            raise _unreachable(self.base_url, error) from error
+        if answer.status_code >= 300:
+            raise _error_of(answer)
+        if not answer.content:
+            return {}
+        try:
+            data = answer.json()
+        except ValueError:
+            data = None
+        if not isinstance(data, dict):
+            raise ServerUnavailable(f"{self.base_url} does not answer like a coachsim server. Check the address.")
+        return data
+
+
+class _Place:
+    """How far a stream was heard. One event may come as several frames: it is complete when the next one comes."""
+
+    def __init__(self, after: int) -> None:
+        self.complete = after
+        self.newest = after
+        self.partial = 0
+
+    def saw(self, event_id: int) -> None:
+        if event_id > self.newest:
+            self.complete, self.newest, self.partial = self.newest, event_id, 0
+        self.partial += 1
+
+    def saw_heartbeat(self, event_id: int) -> None:
+        # The first heartbeat of a connection carries the server's newest id, ahead of the frames still to come.
+        if event_id == self.newest:
+            self.complete, self.partial = event_id, 0
+
+
+async def _frames(chunks: AsyncIterator[bytes]) -> AsyncIterator[StreamItem]:
+    """The frames of a stream. Lines end with \\n or \\r\\n only: a message may contain other line separators."""
+    rest = b""
+    event_id, name, data = 0, "message", b""
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            line = line.rstrip(b"\r")
+            if not line:
+                if data:
+                    yield event_id, name, json.loads(data)
+                name, data = "message", b""
+                continue
+            key, _, value = line.partition(b":")
+            value = value.removeprefix(b" ")
+            if key == b"id" and value.isdigit():
+                event_id = int(value)
+            elif key == b"event":
+                name = value.decode()
+            elif key == b"data":
+                data = data + b"\n" + value if data else value
+
+
+def _subclasses(base: type[CoachsimError]) -> dict[str, type[CoachsimError]]:
+    found = {base.code: base}
+    for child in base.__subclasses__():
+        found |= {code: kind for code, kind in _subclasses(child).items() if code not in found}
+    return found
+
+
+def _error_of(answer: httpx.Response) -> CoachsimError:
+    """The error that the server meant, as the class that raised it there."""
+    try:
+        told = answer.json()["error"]
+        code, message, field = str(told["code"]), str(told["message"]), told.get("field")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        if answer.status_code == 401:
+            return NotSignedIn("You are signed out. Sign in again.")
+        return ServerUnavailable(f"The server answered {answer.status_code} without saying why. Try again.")
+    kind = _subclasses(CoachsimError).get(code, CoachsimError)
+    if kind is RosterError:
+        return RosterError(message, told.get("faults"))
+    return kind(message, field=field)
+
+
+def _unreachable(base_url: str, error: httpx.HTTPError) -> ServerUnavailable:
+    if isinstance(error, httpx.TimeoutException):
+        return ServerUnavailable(f"The server at {base_url} did not answer in time. Try again.")
+    return ServerUnavailable(f"The server at {base_url} cannot be reached just now. Try again in a moment.")
