@@ -23,7 +23,10 @@ StreamItem = tuple[int, str, Json]
 
 
 class FloorClient(Protocol):
-    """The questions a coaching page asks. Answers are dicts as ``api.yaml`` describes them; all raise ``CoachsimError``."""
+    """The questions a coaching page asks. Answers are as ``api.yaml`` describes them.
+
+    Every method raises ``CoachsimError`` where the floor or the server refuses.
+    """
 
     async def me(self) -> Json:
         """Who is asking: name, roles, teams, agent_id, mode."""

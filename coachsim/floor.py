@@ -1,7 +1,7 @@
 """The rules of the floor: what may happen, and what then happens. Commands in, events out; no clock and no I/O.
 
-Every command takes the time first, checks everything, and either raises a ``CoachsimError`` with nothing done or applies
-and returns the events it caused (none where nothing changed). Times must not go backwards. Who plays the floor calls
+Every command takes the time first, checks everything, and either raises a ``CoachsimError`` with nothing done or
+applies and returns the events it caused (none where nothing changed). Times must not go backwards. Who plays the floor calls
 ``tick(at)`` before each command: it does what happens by itself up to ``at``.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from coachsim.audience import resolve
-from coachsim.days import MINUTE, SECOND, Schedule, to_iso
+from coachsim.days import MINUTE, Schedule, to_iso
 from coachsim.errors import (
     AcknowledgementNotAsked,
     AudienceChanged,

@@ -48,8 +48,8 @@ def supervisor_frames(floor: FloorState, event: Event, scope: Scope) -> list[Fra
                 return [("agent", {"agent_id": event.agent.agent_id, "active": False})]
         case Connected() | StateChanged() | Disconnected():
             told = () if isinstance(event, Disconnected) else event.notified
-            row = floor.agents[event.agent_id]
-            seen = [("agent", views.agent(row))] if in_scope(row.agent.team, scope) else []
+            agent = floor.agents[event.agent_id]
+            seen = [("agent", views.agent(agent))] if in_scope(agent.agent.team, scope) else []
             return [*seen, *_delivery_frames(floor, event, event.agent_id, told, "notified_at", scope)]
         case ToastsShown():
             return _delivery_frames(floor, event, event.agent_id, event.message_ids, "toast_at", scope)

@@ -6,9 +6,10 @@ state after a restart, rebuilt from the log's events, is the state before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from typing import Any
 
 from coachsim.models import (
     GROUP_KINDS,
@@ -96,7 +97,7 @@ class FloorState:
         self.newest_message_id = 0
         self._expiries: list[tuple[int, int]] = []
         self._pageless: list[tuple[int, str]] = []
-        self._appliers = {
+        self._appliers: dict[type[Event], Callable[[Any], None]] = {
             DayBegan: self._day_began,
             Restarted: self._restarted,
             AgentChanged: self._agent_changed,
