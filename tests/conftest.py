@@ -1,0 +1,40 @@
+"""What every test may use. Fixtures of one kind of test lie beside those tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# The machine may be busy with other tests: how long an example takes says nothing about the code.
+settings.register_profile("coachsim", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("coachsim")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The folder that holds pyproject.toml."""
+    return Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def chromium() -> dict[str, object]:
+    """Arguments for Playwright's ``chromium.launch``: the system's Chromium if there is one, and nothing but the page.
+
+    Without the background switches, Chromium looks for its maker's hosts at every start.
+    """
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    arguments = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    if os.getuid() == 0:
+        arguments.append("--no-sandbox")  # Chromium's sandbox refuses to run as root
+    return {"headless": True, "args": arguments, **({"executable_path": found} if found else {})}
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own server or data folder must not be what a test talks to."""
+    for name in ("COACHSIM_URL", "COACHSIM_DATA"):
+        monkeypatch.delenv(name, raising=False)
