@@ -1,8 +1,8 @@
 """The rules of the floor: what may happen, and what then happens. Commands in, events out; no clock and no I/O.
 
 Every command takes the time first, checks everything, and either raises a ``CoachsimError`` with nothing done or
-applies and returns the events it caused (none where nothing changed). Times must not go backwards. Who plays the floor calls
-``tick(at)`` before each command: it does what happens by itself up to ``at``.
+applies and returns the events it caused (none where nothing changed). Times must not go backwards. Whoever plays the
+floor calls ``tick(at)`` before each command: it does what happens by itself up to ``at``.
 """
 
 from __future__ import annotations
