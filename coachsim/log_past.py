@@ -162,6 +162,6 @@ def _expired(cursor: DuckDBPyConnection, day: str) -> set[int]:
 def _deliveries(cursor: DuckDBPyConnection, where: str) -> list[Delivery]:
     rows = cursor.execute(f"{_DELIVERY} {where} ORDER BY message_id, agent_id").fetchall()
     return [
-        Delivery(message_id, agent_id, team, sent_at, AgentState(state_at_send), toasted, notified, read, acked, lost, gone)
-        for message_id, agent_id, team, sent_at, state_at_send, toasted, notified, read, acked, lost, gone in rows
+        Delivery(mid, agent_id, team, sent_at, AgentState(state), toasted, notified, read, acked, lost, gone)
+        for mid, agent_id, team, sent_at, state, toasted, notified, read, acked, lost, gone in rows
     ]

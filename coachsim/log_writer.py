@@ -17,7 +17,7 @@ import duckdb
 
 from coachsim import log_past, log_snapshot
 from coachsim.errors import InvalidInput, LogUnavailable
-from coachsim.log_file import STORAGE_VERSION, Run, explained, open_for_writing, put_in_place, quoted
+from coachsim.log_file import STORAGE_VERSION, Run, discard, explained, open_for_writing, put_in_place, quoted
 from coachsim.log_past import Restored
 from coachsim.models import ClearedDown, Event
 from coachsim.records import COLUMNS, to_frame, to_row
@@ -286,14 +286,13 @@ class LogWriter:
             with explained(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 _copy(cursor, unfinished)
-                put_in_place(unfinished, path)
-        except FileExistsError:
-            raise _taken(path) from None
+                placed = put_in_place(unfinished, path)
+            if not placed:
+                raise _taken(path)
         finally:
             with suppress(duckdb.Error):
                 cursor.close()
-            unfinished.unlink(missing_ok=True)
-            unfinished.with_name(unfinished.name + ".wal").unlink(missing_ok=True)
+            discard(unfinished)
 
 
 def _taken(path: Path) -> InvalidInput:
