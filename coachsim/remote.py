@@ -17,6 +17,7 @@ from coachsim.errors import CoachsimError, InvalidInput, NotSignedIn, RosterErro
 
 Json = dict[str, Any]
 StreamItem = tuple[int, str, Json]
+Params = dict[str, str | list[str]]
 
 ANSWER_S = 20.0
 CONNECT_S = 5.0
@@ -86,8 +87,8 @@ class RemoteClient:
 
     async def agents(self, *, q: str = "", **filters: Collection[str]) -> Json:
         """The active agents in scope that match."""
-        params = [(kind, value) for kind, values in filters.items() for value in values]
-        return await self._ask("GET", "/api/agents", params=[*params, ("q", q)] if q else params)
+        params: Params = {kind: list(values) for kind, values in filters.items()}
+        return await self._ask("GET", "/api/agents", params=params | {"q": q} if q else params)
 
     async def preview(self, audience: Mapping[str, Any]) -> Json:
         """Who an audience would be now. Sends nothing."""
@@ -118,7 +119,7 @@ class RemoteClient:
 
     async def messages(self, day: str | None = None) -> Json:
         """A day's messages with their counts, newest first; None = the open day."""
-        return await self._ask("GET", "/api/messages", params=[("day", day)] if day else [])
+        return await self._ask("GET", "/api/messages", params={"day": day} if day else None)
 
     async def deliveries(self, message_id: int) -> Json:
         """Each recipient's delivery of a message."""
@@ -189,9 +190,7 @@ class RemoteClient:
             )
         return self._http
 
-    async def _ask(
-        self, method: str, path: str, *, params: list[tuple[str, str]] | None = None, body: Json | None = None
-    ) -> Json:
+    async def _ask(self, method: str, path: str, *, params: Params | None = None, body: Json | None = None) -> Json:
         try:
             answer = await self._connection().request(method, path, params=params or None, json=body)
         except httpx.HTTPError as error:

@@ -250,10 +250,10 @@ class List {
       const sets = wanted.map(([kind, values]) => {
         const [, label] = KINDS.find(([one]) => one === kind);
         const options = values.map((value) => {
-          const box = make("input", { type: "checkbox", onchange: () => this.choose(kind, value, box.checked) });
+          const word = kind === "state" ? STATES[value] : value;
+          const box = make("input", { type: "checkbox", "aria-label": word, onchange: () => this.choose(kind, value, box.checked) });
           box.dataset.kind = kind;
           box.dataset.value = value;
-          const word = kind === "state" ? STATES[value] : value;
           return make("label", {}, box, make("span", { class: "cg-value", text: word, dir: "auto" }), make("span", { class: "cg-n" }));
         });
         return make("fieldset", {}, make("legend", { text: label }), make("div", { class: "cg-options" },
@@ -267,7 +267,9 @@ class List {
     for (const box of this.panel.querySelectorAll("input")) {
       const { kind, value } = box.dataset;
       box.checked = Boolean(this.filter[kind]?.has(value));
-      box.parentNode.lastChild.textContent = (counts[kind].get(value) || 0).toLocaleString("en");
+      const many = (counts[kind].get(value) || 0).toLocaleString("en");
+      box.parentNode.lastChild.textContent = many;
+      box.setAttribute("aria-description", `${many} agents`);
     }
   }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 Json = dict[str, Any]
 STATES = ("logged_in", "break", "logged_out")
-_AGENT_FIELDS = ("state", "reason", "since", "connected", "unread")
+_AGENT_FIELDS = ("agent_id", "state", "reason", "since", "connected", "unread")
 _MESSAGE_FIELDS = ("message_id", "expired", "by_status", "by_milestone")
 _TIMES = ("toast_at", "notified_at", "read_at", "acknowledged_at")
 
@@ -75,7 +75,7 @@ class Board:
         """Keeps a message's deliveries current from now on; returns them."""
         self.deliveries[message_id] = {row["agent_id"]: row for row in answer["deliveries"]}
         self._delivered_as_of[message_id] = answer["as_of"]
-        return answer["deliveries"]
+        return list(self.deliveries[message_id].values())
 
     def close_message(self, message_id: int) -> None:
         """The deliveries of this message are no longer looked at."""
@@ -200,12 +200,12 @@ class Board:
         for agent_id in sorted(self._moved | self._renewed):
             row = self.agents.get(agent_id)
             if row is not None:
-                keys = row if agent_id in self._renewed else ("agent_id", *_AGENT_FIELDS)
+                keys: tuple[str, ...] = tuple(row) if agent_id in self._renewed else _AGENT_FIELDS
                 changes.agents.append({key: row[key] for key in keys})
         for message_id in sorted(self._messages | self._sent):
             message = self.messages[message_id]
-            keys = message if message_id in self._sent else _MESSAGE_FIELDS
-            changes.messages.append({key: message[key] for key in keys})
+            fields: tuple[str, ...] = tuple(message) if message_id in self._sent else _MESSAGE_FIELDS
+            changes.messages.append({key: message[key] for key in fields})
         for message_id, agent_id in sorted(self._deliveries):
             row = self.deliveries.get(message_id, {}).get(agent_id)
             if row is not None:

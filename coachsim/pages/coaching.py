@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import ipyvuetify
 import traitlets
+from ipyvuetify.VuetifyTemplate import VuetifyTemplate
 from ipywidgets import widget_serialization
 
 from coachsim.errors import CoachsimError, InvalidInput
@@ -55,13 +55,13 @@ def expiry_moment(wall_time: str, floor: Json) -> str | None:
     )
 
 
-class CoachingPage(ipyvuetify.VuetifyTemplate):
+class CoachingPage(VuetifyTemplate):
     """The coaching page on any ``FloorClient``: a server's, or a floor in the same process.
 
     Show it as the last line of a cell. ``await page.close_page()`` ends its tasks.
     """
 
-    template = traitlets.Unicode(_text("coaching.vue") + "<style>\n" + _text("coaching.css") + "</style>\n").tag(sync=True)
+    template = traitlets.Unicode(f"{_text('coaching.vue')}<style>\n{_text('coaching.css')}</style>\n").tag(sync=True)
     components = traitlets.Dict(
         {"send-dialog": _text("send_dialog.vue"), "message-card": _text("message_card.vue")}
     ).tag(sync=True)
@@ -115,8 +115,8 @@ class CoachingPage(ipyvuetify.VuetifyTemplate):
     def _show_page(self) -> None:
         board = self.board
         if board.floor:
-            shown = {"me": self._feed.me, "floor": board.floor, "counts": board.counts, "messages": board.all_messages()}
-            self._tell("loaded", shown)
+            parts = {"floor": board.floor, "counts": board.counts, "messages": board.all_messages()}
+            self._tell("loaded", {"me": self._feed.me} | parts)
         self._tell("line", {"state": self._feed.state})
 
     def _show_changes(self) -> None:
@@ -140,7 +140,8 @@ class CoachingPage(ipyvuetify.VuetifyTemplate):
         """An error nobody expected: it is logged, and said on the page, and the page goes on."""
         _logger.error("The coaching page failed at something.", exc_info=error)
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        self._tell("trouble", {"sentence": f"Something went wrong in the page ({said}). What you typed is kept; reload if it goes on."})
+        sentence = f"Something went wrong in the page ({said}). What you typed is kept; reload if it goes on."
+        self._tell("trouble", {"sentence": sentence})
 
     # --- from the browser: only these events, and never ipyvue's own requests to import a module or call a function ---
 
@@ -158,7 +159,7 @@ class CoachingPage(ipyvuetify.VuetifyTemplate):
         except Exception as error:
             self.failed(error)
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs a request of the browser in the background; the one place that catches what it did not expect."""
 
         async def guarded() -> None:
@@ -178,9 +179,9 @@ class CoachingPage(ipyvuetify.VuetifyTemplate):
 
     def vue_ask_preview(self, data: Json) -> None:
         """Who an audience would be now, for the confirmation."""
-        self._run(self._preview(str(data["ticket"]), data["audience"], str(data.get("expires") or "")))
+        self._in_background(self._preview_now(str(data["ticket"]), data["audience"], str(data.get("expires") or "")))
 
-    async def _preview(self, ticket: str, audience: Json, expires: str) -> None:
+    async def _preview_now(self, ticket: str, audience: Json, expires: str) -> None:
         answer: Json = {"ticket": ticket}
         try:
             floor = await self.client.floor() if expires else {}
@@ -192,9 +193,9 @@ class CoachingPage(ipyvuetify.VuetifyTemplate):
 
     def vue_send_message(self, data: Json) -> None:
         """OK was pressed."""
-        self._run(self._send(str(data["ticket"]), data))
+        self._in_background(self._send_now(str(data["ticket"]), data))
 
-    async def _send(self, ticket: str, data: Json) -> None:
+    async def _send_now(self, ticket: str, data: Json) -> None:
         answer: Json = {"ticket": ticket}
         try:
             answer["sent"] = await self.client.send(
@@ -212,9 +213,9 @@ class CoachingPage(ipyvuetify.VuetifyTemplate):
 
     def vue_open_message(self, data: Json) -> None:
         """A message was opened: its recipients are shown, and kept current."""
-        self._run(self._open(int(data["message_id"])))
+        self._in_background(self._open_now(int(data["message_id"])))
 
-    async def _open(self, message_id: int) -> None:
+    async def _open_now(self, message_id: int) -> None:
         try:
             rows = self.board.open_message(message_id, await self.client.deliveries(message_id))
         except CoachsimError as error:

@@ -20,11 +20,11 @@ _logger = logging.getLogger(__name__)
 
 
 class Feed:
-    """Keeps ``board`` current. The three callbacks run on the event loop:
+    """Keeps ``board`` current and calls back, on the event loop:
 
-    ``loaded()`` after everything was fetched afresh, ``changed()`` when the board has changes to take, and
-    ``line(state)`` with ``connecting``, ``live``, ``reconnecting`` or ``signed_out``. ``beat()`` runs every few seconds, so that a browser can
-    tell a quiet floor from a dead kernel.
+    ``loaded()`` after everything was fetched afresh, ``changed()`` when the board has changes to take, ``line(state)``
+    with ``live``, ``reconnecting`` or ``signed_out``, ``failed(error)`` for what nobody expected, and ``beat()`` every
+    few seconds, so that a browser can tell a quiet floor from a dead kernel.
     """
 
     def __init__(
@@ -91,9 +91,7 @@ class Feed:
 
     async def _load(self) -> int:
         self.me = await self.client.me()
-        return self.board.load(
-            await self.client.floor(), await self.client.agents(), await self.client.messages()
-        )
+        return self.board.load(await self.client.floor(), await self.client.agents(), await self.client.messages())
 
     async def _listen(self, after: int) -> None:
         async for event_id, name, data in self.client.events(after):
