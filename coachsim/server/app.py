@@ -1,0 +1,224 @@
+"""The front door put together: every address with its handler, and the server's life from start to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tornado import web
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+
+from coachsim import roster
+from coachsim.errors import CoachsimError
+from coachsim.floor import Floor
+from coachsim.host import FloorHost
+from coachsim.server import demo, handlers_admin, handlers_agent, handlers_events, handlers_floor, handlers_site
+from coachsim.server.access import TABLE, Endpoint
+from coachsim.server.base import NoSuchApi, is_loopback
+from coachsim.server.desk import Desk, dashboards
+from coachsim.server.desk_proxy import DeskProxy, end_signed_out
+from coachsim.server.identity import load_provider
+from coachsim.server.local import ServerFile
+from coachsim.server.site import Options, Site, cookie_secret
+from coachsim.server.store import Store
+from coachsim.settings import Settings
+
+MAX_BODY = 10 << 20
+_MODULES = (handlers_floor, handlers_agent, handlers_events, handlers_admin)
+_access_log = logging.getLogger("coachsim.access")
+_logger = logging.getLogger(__name__)
+
+
+def make_app(site: Site, desk: Desk | None) -> web.Application:
+    """All addresses of the front door. What is in no table is not there."""
+    sockets: set[DeskProxy] = set()
+    site.on_sign_out(lambda: end_signed_out(site, sockets))
+    files = {"path": str(handlers_site.WEB)}
+    handlers: list[Any] = [
+        *_api_handlers(),
+        (r"/api/.*", NoSuchApi),
+        (r"/", handlers_site.Start),
+        (r"/login", handlers_site.SignIn),
+        (r"/logout", handlers_site.SignOut),
+        (r"/password", handlers_site.Password),
+        (r"/setup", handlers_site.Setup),
+        (r"/agent", handlers_site.AgentPage),
+        (r"/(coaching|message_log|what_if)", handlers_site.PageLink),
+        (r"/static/agent/(.*)", handlers_site.OwnFiles, files),
+        (r"/(favicon\.ico)", web.RedirectHandler, {"url": "/static/agent/icon.svg"}),
+    ]
+    if site.options.demo:
+        handlers.append((r"/demo", handlers_site.DemoEnter))
+    if desk is not None:
+        handlers += [(r"/desk/?", web.RedirectHandler, {"url": "/"}), (r"/desk/(.+)", DeskProxy)]
+    return web.Application(
+        handlers,
+        default_handler_class=handlers_site.NotHere,
+        site=site,
+        desk=desk,
+        desk_sockets=sockets,
+        pages=desk.pages if desk is not None else frozenset(),
+        identity_provider=site.provider,
+        base_url="/",
+        login_url="/login",
+        cookie_secret=site.cookie_secret,
+        xsrf_cookies=False,  # checked in prepare, once it is known who asks; the cookie is the same
+        xsrf_cookie_kwargs={"samesite": "Lax", "secure": False},
+        template_path=str(Path(__file__).parent / "templates"),
+        websocket_ping_interval=30,
+        log_function=_logged,
+    )
+
+
+def _api_handlers() -> list[Any]:
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for endpoint in TABLE:
+        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+    return [
+        (_pattern(path), _handler(next(iter(endpoints.values())).handler), {"endpoints": endpoints})
+        for path, endpoints in by_path.items()
+    ]
+
+
+def _pattern(path: str) -> str:
+    return re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path))
+
+
+def _handler(name: str) -> type[web.RequestHandler]:
+    for module in _MODULES:
+        if hasattr(module, name):
+            found: type[web.RequestHandler] = getattr(module, name)
+            return found
+    raise LookupError(name)
+
+
+def _logged(handler: web.RequestHandler) -> None:
+    """One line for each request: no query, no header, no body, so no secret."""
+    request = handler.request
+    site: Site = handler.settings["site"]
+    status = handler.get_status()
+    site.metrics.requests.labels(request.method, status).inc()
+    site.metrics.seconds.observe(request.request_time())
+    caller = getattr(handler, "caller", None)
+    level = logging.INFO if status < 500 else logging.ERROR
+    milliseconds = 1_000 * request.request_time()
+    who = caller.name if caller else "-"
+    _access_log.log(level, "%d %s %s %s %.1f ms", status, request.method, request.path, who, milliseconds)
+
+
+class Server:
+    """A running front door. ``async with await Server.start(options)`` or ``start`` and ``stop``."""
+
+    def __init__(self, site: Site, desk: Desk | None, http: HTTPServer, url: str, file: ServerFile) -> None:
+        self.site = site
+        self.desk = desk
+        self.url = url
+        self._http = http
+        self._file = file
+
+    @classmethod
+    async def start(cls, options: Options) -> Server:
+        """Opens everything and listens; raises ``CoachsimError`` with nothing left open."""
+        settings = Settings.load(options.data_dir)
+        provider = load_provider(options.identity_provider)
+        undo: list[Callable[[], Any]] = []
+        try:
+            store = Store(options.data_dir)
+            undo.append(store.close)
+            _check_address(options, store)
+            sockets = _listen(options)
+            undo.append(lambda: [each.close() for each in sockets])
+            if options.demo:
+                settings = replace(settings, disconnect_after_s=0)
+            host = await FloorHost.open(options.data_dir, settings)
+            undo.append(host.close)
+            if options.roster is not None:
+                agents = await asyncio.to_thread(roster.load, options.roster)
+                await host.do(Floor.set_agents, agents, actor="roster")
+            site = Site(options, host, store, provider, cookie_secret(options.data_dir))
+            undo[:] = [site.close, lambda: [each.close() for each in sockets]]
+            if options.demo:
+                site.demo = await demo.set_up(host, site.accounts)
+                site.setup_token = None
+        except BaseException:
+            for undone in reversed(undo):
+                result = undone()
+                if asyncio.iscoroutine(result):
+                    await result
+            raise
+        url = _url(options, sockets)
+        desk = _desk(options, url)
+        http = HTTPServer(make_app(site, desk), xheaders=options.behind_proxy, max_body_size=MAX_BODY)
+        http.add_sockets(sockets)
+        file = ServerFile(options.data_dir)
+        file.write(url, site.local_token)
+        if desk is not None:
+            desk.start()
+        return cls(site, desk, http, url, file)
+
+    async def stop(self) -> None:
+        """Takes no more requests, ends the streams and the desk, commits and puts everything away."""
+        self._file.remove()
+        self._http.stop()
+        if self.desk is not None:
+            await self.desk.stop()
+        await self.site.close()
+        await self._http.close_all_connections()
+
+    async def run(self) -> None:
+        """Serves until SIGTERM or SIGINT, then stops."""
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        try:
+            await stopping.wait()
+        finally:
+            await self.stop()
+
+
+def _check_address(options: Options, store: Store) -> None:
+    if is_loopback(options.address):
+        return
+    if options.demo:
+        raise CoachsimError("A demo floor lets anybody in, so it serves this machine only. Leave --host out.")
+    if not store.rows("SELECT 1 FROM account LIMIT 1"):
+        raise CoachsimError(
+            f"There is no account yet, so {options.address} is refused: anybody there could make the first one. Add an"
+            " admin with 'coachsim user add', or start without --host first."
+        )
+
+
+def _listen(options: Options) -> list[socket.socket]:
+    try:
+        return bind_sockets(options.port, options.address, reuse_port=False)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CoachsimError(
+            f"Port {options.port} of {options.address} cannot be used: {reason}. Choose another with --port."
+        ) from error
+
+
+def _url(options: Options, sockets: list[socket.socket]) -> str:
+    address = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}.get(options.address, options.address)
+    if ":" in address and not address.startswith("["):
+        address = f"[{address}]"
+    return f"http://{address}:{sockets[0].getsockname()[1]}"
+
+
+def _desk(options: Options, url: str) -> Desk | None:
+    folder = dashboards() if options.desk else None
+    if folder is None:
+        if options.desk:
+            print("There is no folder of dashboards: the desk is left out.", file=sys.stderr)
+        return None
+    return Desk(folder, url, options.data_dir / "cache")

@@ -1,0 +1,221 @@
+"""What every request to the front door goes through: headers, host, identity, XSRF, errors as one sentence."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import logging
+from http.client import responses
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from tornado import web
+
+from coachsim.errors import CoachsimError, Forbidden, NotFound, NotSignedIn
+from coachsim.server.access import Endpoint
+from coachsim.server.identity import identify
+from coachsim.server.sessions import Caller
+from coachsim.server.site import Site
+from coachsim.server.throttle import TooManyAttempts
+
+PAGE_POLICY = (
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self';"
+    " frame-ancestors 'none'"
+)
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_logger = logging.getLogger(__name__)
+
+
+class FrontHandler(web.RequestHandler):
+    """Base of all handlers of the front door."""
+
+    caller: Caller | None = None
+
+    @property
+    def site(self) -> Site:
+        """The server this belongs to."""
+        site: Site = self.settings["site"]
+        return site
+
+    def set_default_headers(self) -> None:
+        """Security headers, and nothing about what runs here."""
+        self.clear_header("Server")
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
+        self.set_header("Content-Security-Policy", PAGE_POLICY)
+        self.set_header("Cache-Control", "no-store")
+
+    async def prepare(self) -> None:
+        """Checks the host, finds out who asks, and checks that it was not another site that made them ask."""
+        check_host(self)
+        self.caller = await identify(self)
+        check_cross_site(self, self.caller)
+
+    def log_exception(self, *exc_info: Any) -> None:
+        """What is nobody's fault but ours; without the query, which may hold a secret."""
+        if not isinstance(exc_info[1], web.HTTPError):
+            _logger.error("%s %s failed", self.request.method, self.request.path, exc_info=exc_info)
+
+    @property
+    def from_here(self) -> bool:
+        """Whether the request comes from this machine, not through a proxy."""
+        if any(name in self.request.headers for name in ("X-Forwarded-For", "X-Real-Ip", "Forwarded")):
+            return False
+        try:
+            return ipaddress.ip_address(self.request.remote_ip or "").is_loopback
+        except ValueError:
+            return False
+
+
+def check_host(handler: web.RequestHandler) -> None:
+    """A server on loopback answers to loopback names only, so that no other site's name can be pointed at it."""
+    options = handler.settings["site"].options
+    if options.behind_proxy or not is_loopback(options.address):
+        return
+    if not is_loopback(urlsplit(f"//{handler.request.host}").hostname or ""):
+        raise web.HTTPError(403, "This server answers to its own machine only.")
+
+
+def check_cross_site(handler: web.RequestHandler, caller: Caller | None) -> None:
+    """XSRF: a browser sends its session by itself, so it has to show that the page asking is ours."""
+    if handler.request.method in _SAFE or (caller is not None and not caller.from_browser):
+        return
+    try:
+        handler.check_xsrf_cookie()
+    except web.HTTPError:
+        sentence = "The request does not show that it comes from this server's page: reload it. (X-XSRFToken)"
+        raise web.HTTPError(403, sentence) from None
+
+
+def is_loopback(name: str) -> bool:
+    """Whether a host name or address means this machine only."""
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def error_json(code: str, message: str, **more: Any) -> dict[str, Any]:
+    """An error as every answer of the API has it."""
+    return {"error": {"code": code, "message": message} | {key: value for key, value in more.items() if value}}
+
+
+class ApiHandler(FrontHandler):
+    """Base of the API: looks up the access table, then ``on_get``, ``on_post`` or ``on_put`` gives the answer.
+
+    An answer is a dict (200), a (status, dict) pair, or None (204, or already answered).
+    """
+
+    def initialize(self, endpoints: dict[str, Endpoint]) -> None:
+        """``endpoints``: this path's lines of the access table, by method."""
+        self.endpoints = endpoints
+
+    async def prepare(self) -> None:
+        """Lets in whom the access table lets in."""
+        try:
+            await super().prepare()
+            endpoint = self.endpoints.get(self.request.method or "")
+            if endpoint is None:
+                self.set_header("Allow", ", ".join(sorted(self.endpoints)))
+                raise web.HTTPError(405, f"There is no {self.request.method} here.")
+            endpoint.check(self.caller, from_here=self.from_here)
+        except CoachsimError as error:
+            self.fail(error)
+
+    async def get(self, **path: str) -> None:
+        """Answers a GET."""
+        await self._answer("on_get", path)
+
+    async def post(self, **path: str) -> None:
+        """Answers a POST."""
+        await self._answer("on_post", path)
+
+    async def put(self, **path: str) -> None:
+        """Answers a PUT."""
+        await self._answer("on_put", path)
+
+    async def _answer(self, name: str, path: dict[str, str]) -> None:
+        try:
+            answer = await getattr(self, name)(**path)
+        except CoachsimError as error:
+            self.fail(error)
+            return
+        if self._finished:
+            return
+        if answer is None:
+            self.set_status(204)
+            self.clear_header("Content-Type")
+            self.finish()
+            return
+        status, data = answer if isinstance(answer, tuple) else (200, answer)
+        self.set_status(status)
+        self.send(data)
+
+    @property
+    def who(self) -> Caller:
+        """The caller, where the access table has let nobody else in."""
+        assert self.caller is not None
+        return self.caller
+
+    @property
+    def agent_id(self) -> str:
+        """The caller's own agent id."""
+        agent_id = self.who.account.agent_id
+        if agent_id is None:
+            raise Forbidden("This account belongs to no agent.")
+        return agent_id
+
+    def send(self, data: dict[str, Any]) -> None:
+        """Answers with JSON."""
+        self.set_header("Content-Type", "application/json; charset=utf-8")
+        self.finish(json.dumps(data, separators=(",", ":"), allow_nan=False))
+
+    def fail(self, error: CoachsimError) -> None:
+        """Answers with an error."""
+        self.set_status(error.http_status)
+        if isinstance(error, TooManyAttempts):
+            self.set_header("Retry-After", str(error.retry_after))
+        if isinstance(error, NotSignedIn):
+            self.set_header("WWW-Authenticate", "Bearer")
+        self.send(error_json(error.code, error.message, field=error.field, faults=getattr(error, "faults", None)))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Whatever else went wrong, in the same shape."""
+        reason, message = explained(status_code, kwargs)
+        self.send(error_json(reason, message))
+
+
+class NoSuchApi(ApiHandler):
+    """Any other path under /api/."""
+
+    def initialize(self) -> None:
+        """Has no line in the access table."""
+        self.endpoints = {}
+
+    async def prepare(self) -> None:
+        """404 for everyone."""
+        self.fail(NotFound("There is no such address in the API."))
+
+
+def explained(status: int, kwargs: dict[str, Any]) -> tuple[str, str]:
+    """A code and a sentence for an error that tornado raises; nothing of an exception's inside gets out."""
+    raised = kwargs.get("exc_info", (None, None, None))[1]
+    code = {403: "forbidden", 404: "not_found", 405: "method_not_allowed"}.get(status, "bad_request")
+    if status >= 500:
+        return "server_error", "Something went wrong in the server; its log says what."
+    if isinstance(raised, web.HTTPError) and raised.log_message and not raised.args:
+        return code, raised.log_message
+    return code, f"{responses.get(status, 'Error')}."
+
+
+def sign_in_address(handler: web.RequestHandler) -> str:
+    """Where to sign in, and to come back from."""
+    return "/login?" + urlencode({"next": handler.request.uri or "/"})

@@ -1,0 +1,134 @@
+"""The desk: Voila as a child process, started again when it dies, gone when the front door is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import coachsim
+
+_PACKAGE = Path(coachsim.__file__).parent
+_TEMPLATES = _PACKAGE / "pages" / "voila_template"
+_START_S = 120.0
+_STOP_S = 10.0
+_LONGEST_WAIT_S = 30.0
+_logger = logging.getLogger(__name__)
+
+
+def dashboards() -> Path | None:
+    """The folder with the pages' notebooks: in the package, or beside it in a checkout."""
+    for folder in (_PACKAGE / "dashboards", _PACKAGE.parent / "dashboards"):
+        if folder.is_dir():
+            return folder
+    return None
+
+
+@dataclass
+class Desk:
+    """Runs Voila and knows where it listens. ``url`` is the front door's address, for the kernels."""
+
+    folder: Path
+    url: str
+    cache: Path
+    base_url: str = "/desk/"
+    orphan_after: float = 90.0
+    secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    port: int | None = None
+    process: asyncio.subprocess.Process | None = None
+    _keeping: asyncio.Task[None] | None = None
+
+    @property
+    def pages(self) -> frozenset[str]:
+        """The names of the pages there are."""
+        return frozenset(path.stem for path in self.folder.glob("*.ipynb"))
+
+    def start(self) -> None:
+        """Starts Voila in the background and keeps it running."""
+        self._keeping = asyncio.create_task(self._keep())
+
+    async def _keep(self) -> None:
+        failures = 0
+        while True:
+            began = time.monotonic()
+            try:
+                await self._run()
+            except (OSError, ValueError, TimeoutError) as error:
+                _logger.error("the desk did not start: %s", error)
+            finally:
+                self.port = None
+                await self._end()
+            failures = 0 if time.monotonic() - began > 60 else failures + 1
+            wait = min(_LONGEST_WAIT_S, 0.5 * 2**failures)
+            _logger.warning("the desk has stopped; starting it again in %.0f s", wait)
+            await asyncio.sleep(wait)
+
+    async def _run(self) -> None:
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "coachsim.server.desk_child",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=self._environment(),
+            start_new_session=True,  # Ctrl-C in the terminal is for the front door, which then ends this
+        )
+        assert self.process.stdin is not None and self.process.stdout is not None
+        told = {
+            "secret": self.secret,
+            "dashboards": str(self.folder),
+            "template": "coachsim" if _TEMPLATES.is_dir() else "lab",
+            "base_url": self.base_url,
+            "orphan_after": self.orphan_after,
+            "cache": str(self.cache / "templates"),
+        }
+        self.process.stdin.write(json.dumps(told).encode() + b"\n")
+        line = await asyncio.wait_for(self.process.stdout.readline(), _START_S)
+        self.port = int(line)
+        _logger.info("the desk is ready")
+        while await self.process.stdout.readline():
+            pass
+        await self.process.wait()
+
+    def _environment(self) -> dict[str, str]:
+        environment = dict(os.environ)
+        environment["COACHSIM_URL"] = self.url
+        environment["JUPYTER_PATH"] = _joined(str(_TEMPLATES), environment.get("JUPYTER_PATH"))
+        environment["PYTHONPATH"] = _joined(str(_PACKAGE.parent), environment.get("PYTHONPATH"))
+        if environment.pop("PYTHONDONTWRITEBYTECODE", None):
+            # Without compiled files every kernel compiles all it imports: 25 s to a page instead of 6.
+            environment["PYTHONPYCACHEPREFIX"] = str(self.cache / "bytecode")
+        return environment
+
+    async def _end(self) -> None:
+        process, self.process = self.process, None
+        if process is None or process.returncode is not None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), _STOP_S)
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    async def stop(self) -> None:
+        """Ends Voila and its kernels."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeping
+        self.port = None
+        await self._end()
+
+
+def _joined(first: str, rest: str | None) -> str:
+    return os.pathsep.join([first, rest]) if rest else first

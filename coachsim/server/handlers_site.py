@@ -1,0 +1,266 @@
+"""The front door's own pages: start, sign in and out, password, the first admin, and the way to the agent's page."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from pathlib import Path
+from typing import Any
+
+from tornado import web
+
+from coachsim.errors import CoachsimError, InvalidInput
+from coachsim.server.access import AGENT_PAGE, PAGES
+from coachsim.server.accounts import (
+    MIN_PASSWORD,
+    Account,
+    checked,
+    checked_password,
+    hash_password,
+    verify_password,
+)
+from coachsim.server.base import FrontHandler, explained, sign_in_address
+from coachsim.server.identity import clear_session_cookie, session_cookie, set_session_cookie
+
+WEB = Path(__file__).parent.parent / "web"
+
+
+class PageHandler(FrontHandler):
+    """Base of the pages: HTML, with errors as a page too."""
+
+    def get_template_namespace(self) -> dict[str, Any]:
+        """What every template may use."""
+        names = super().get_template_namespace()
+        settings = self.site.host.settings
+        account = self.caller.account if self.caller else None
+        return names | {"floor_name": settings.floor_name, "account": account, "min_password": MIN_PASSWORD}
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """An error as a page of one sentence."""
+        _, message = explained(status_code, kwargs)
+        self.render("error.html", status=status_code, message=message)
+
+    def refuse(self, template: str, error: CoachsimError, **names: Any) -> None:
+        """Shows a form again, with what was wrong."""
+        self.set_status(error.http_status)
+        self.render(template, fault=error.message, **names)
+
+    def require(self, roles: frozenset[str]) -> bool:
+        """Whether the caller has one of these roles; otherwise the way to sign in, or a page that says no."""
+        if self.caller is None:
+            self.redirect(sign_in_address(self))
+            return False
+        if not self.caller.account.roles & roles:
+            raise web.HTTPError(403, "This page is not for your account. Sign in with another one to use it.")
+        return True
+
+    async def sign_in(self, account: Account) -> None:
+        """Begins a session and gives the browser its cookie; a session it had ends."""
+        if self.caller is not None and self.caller.via == "session":
+            self.site.sessions.end(self.caller.key)
+            self.site.signed_out()
+        set_session_cookie(self, self.site.sessions.begin(account))
+
+    async def check_password(self, name: str, password: str) -> Account:
+        """The account, if this is its password; slow and limited."""
+        site = self.site
+        address = self.request.remote_ip or ""
+        site.throttle.check(name, address)
+        async with site.hashing:
+            good = await asyncio.to_thread(verify_password, site.accounts.password_hash(name), password)
+        account = site.accounts.active(name)
+        if not good or account is None or not site.may_sign_in(account):
+            site.throttle.failed(name, address)
+            wrong = InvalidInput("The name or the password is not right.")
+            wrong.http_status = 401
+            raise wrong
+        site.throttle.succeeded(name, address)
+        return account
+
+
+class Start(PageHandler):
+    """GET /"""
+
+    async def get(self) -> None:
+        """What one can do here, for whoever is signed in."""
+        self.xsrf_token  # noqa: B018  the cookie has to be there for a page's first change
+        roles = self.caller.account.roles if self.caller else frozenset()
+        self.render(
+            "start.html",
+            pages=[page for page, allowed in PAGES.items() if roles & allowed and page in self.settings["pages"]],
+            agent_page=bool(roles & AGENT_PAGE),
+            demo=self.site.demo,
+            needs_setup=self.site.setup_token is not None and not self.site.accounts.list(),
+        )
+
+
+class SignIn(PageHandler):
+    """/login"""
+
+    async def get(self) -> None:
+        """The form."""
+        self.render("login.html", fault=None, username="", next=_local(self.get_query_argument("next", "/")))
+
+    async def post(self) -> None:
+        """Checks name and password."""
+        name = self.get_body_argument("username", "", strip=True)[:100]
+        password = self.get_body_argument("password", "", strip=False)[:1_000]
+        following = _local(self.get_body_argument("next", "/"))
+        try:
+            account = await self.check_password(name, password)
+        except CoachsimError as error:
+            self.refuse("login.html", error, username=name, next=following)
+            return
+        await self.sign_in(account)
+        self.redirect(following, status=303)
+
+
+class SignOut(PageHandler):
+    """/logout"""
+
+    async def get(self) -> None:
+        """Signing out changes something, so it is a POST: here is the button."""
+        self.redirect("/")
+
+    async def post(self) -> None:
+        """Ends the session, its tickets and its streams."""
+        if self.caller is not None and self.caller.via == "session":
+            self.site.sessions.end(self.caller.key)
+            self.site.signed_out()
+        clear_session_cookie(self)
+        self.redirect("/login", status=303)
+
+
+class Password(PageHandler):
+    """/password"""
+
+    async def get(self) -> None:
+        """The form."""
+        if self.caller is None:
+            self.redirect(sign_in_address(self))
+            return
+        self.render("password.html", fault=None)
+
+    async def post(self) -> None:
+        """Sets a new password: every other session of the account ends."""
+        if self.caller is None or session_cookie(self) is None:
+            self.redirect(sign_in_address(self))
+            return
+        name = self.caller.name
+        try:
+            new = checked_password(self.get_body_argument("new_password", "", strip=False))
+            if new != self.get_body_argument("repeat", "", strip=False):
+                raise InvalidInput("The two new passwords differ.")
+            account = await self.check_password(name, self.get_body_argument("password", "", strip=False)[:1_000])
+        except CoachsimError as error:
+            self.refuse("password.html", error)
+            return
+        async with self.site.hashing:
+            hashed = await asyncio.to_thread(hash_password, new)
+        self.site.accounts.set_password(name, hashed, actor=name)
+        await self.sign_in(account)
+        self.site.signed_out()
+        self.redirect("/", status=303)
+
+
+class Setup(PageHandler):
+    """/setup: the first admin account, from the link that the first start prints."""
+
+    def _allowed(self) -> bool:
+        given, wanted = self.get_argument("token", ""), self.site.setup_token
+        if wanted is None or self.site.accounts.list():
+            raise web.HTTPError(404, "This server is set up already. Sign in.")
+        if not hmac.compare_digest(given.encode(), wanted.encode()):
+            raise web.HTTPError(403, "This link is not the one that the server printed at its start.")
+        return True
+
+    async def get(self) -> None:
+        """The form."""
+        if self._allowed():
+            self.render("setup.html", fault=None, username="admin", token=self.site.setup_token)
+
+    async def post(self) -> None:
+        """Makes the account and signs it in."""
+        if not self._allowed():
+            return
+        name = self.get_body_argument("username", "")
+        try:
+            account = checked(Account(name, frozenset({"admin"})))
+            password = checked_password(self.get_body_argument("password", "", strip=False))
+            async with self.site.hashing:
+                hashed = await asyncio.to_thread(hash_password, password)
+            self._allowed()
+            self.site.accounts.add(account, hashed, actor="setup")
+        except CoachsimError as error:
+            self.refuse("setup.html", error, username=name, token=self.site.setup_token)
+            return
+        self.site.setup_token = None
+        await self.sign_in(account)
+        self.redirect("/", status=303)
+
+
+class DemoEnter(PageHandler):
+    """/demo: one click in, on a demo floor only."""
+
+    async def post(self) -> None:
+        """Signs in as one of the demo's accounts."""
+        name = self.get_body_argument("name", "")
+        account = next((demo.account for demo in self.site.demo if demo.account.name == name), None)
+        if account is None:
+            raise web.HTTPError(404, "There is no such demo account.")
+        await self.sign_in(account)
+        following = "/agent" if "agent" in account.roles else "/coaching" if "supervisor" in account.roles else "/"
+        if following == "/coaching" and "coaching" not in self.settings["pages"]:
+            following = "/"
+        self.redirect(following, status=303)
+
+
+class AgentPage(PageHandler):
+    """/agent"""
+
+    async def get(self) -> None:
+        """The agent's page, for agents."""
+        if self.require(AGENT_PAGE):
+            self.xsrf_token  # noqa: B018  sets the cookie that the page's changes have to show
+            self.set_header("Content-Type", "text/html; charset=utf-8")
+            self.finish((WEB / "agent.html").read_bytes())
+
+
+class PageLink(PageHandler):
+    """/coaching, /message_log, /what_if: short names of the desk's pages."""
+
+    async def get(self, page: str) -> None:
+        """Leads on to the desk."""
+        if page not in self.settings["pages"]:
+            raise web.HTTPError(404, "This server has no such page.")
+        self.redirect(f"/desk/voila/render/{page}.ipynb")
+
+
+class NotHere(PageHandler):
+    """Any other address."""
+
+    async def prepare(self) -> None:
+        """404 for everyone."""
+        await super().prepare()
+        raise web.HTTPError(404, "There is nothing at this address.")
+
+
+class OwnFiles(web.StaticFileHandler):
+    """The files of coachsim/web, for anybody: sign-in pages need them too."""
+
+    def set_default_headers(self) -> None:
+        """Looked after at each use, so that a new version shows at once."""
+        FrontHandler.set_default_headers(self)  # type: ignore[arg-type]
+        self.set_header("Cache-Control", "no-cache")
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """One line."""
+        self.set_header("Content-Type", "text/plain")
+        self.finish(explained(status_code, kwargs)[1])
+
+
+def _local(address: str) -> str:
+    """An address on this server, whatever a link asked for."""
+    if address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable():
+        return address
+    return "/"

@@ -1,0 +1,100 @@
+"""Identity: who makes a request. A ``jupyter_server`` IdentityProvider, so that a site can plug in its own.
+
+A provider only says *who* it is (a ``User`` with a username). What they may do is always the account of that name in
+accounts.sqlite; a person without an account there may do nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.auth.identity import IdentityProvider, User
+from jupyter_server.utils import ensure_async
+from tornado import web
+
+from coachsim.errors import SettingsError
+from coachsim.server.sessions import Caller
+
+if TYPE_CHECKING:
+    from coachsim.server.site import Site
+
+SESSION_COOKIE = "coachsim_session"
+_COOKIE_DAYS = 7
+_BEARER = re.compile(r"Bearer +(\S+)", re.IGNORECASE)
+
+
+class AccountsIdentityProvider(IdentityProvider):
+    """The default: accounts with passwords, remembered by a signed session cookie."""
+
+    def get_user(self, handler: web.RequestHandler) -> User | None:
+        """The holder of the session cookie."""
+        site: Site = handler.settings["site"]
+        raw = session_cookie(handler)
+        caller = site.sessions.by_cookie(raw) if raw is not None else None
+        return None if caller is None else User(username=caller.name)
+
+
+def load_provider(name: str | None) -> IdentityProvider:
+    """The provider ``module:Class``, or the default. Raises ``SettingsError`` where there is no such class."""
+    if name is None:
+        return AccountsIdentityProvider(token="")
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingsError(f"The identity provider {name!r} cannot be loaded: {error}. Write module:Class.") from error
+    if not (isinstance(found, type) and issubclass(found, IdentityProvider)):
+        raise SettingsError(f"{name!r} is not a jupyter_server IdentityProvider.")
+    return found(token="")
+
+
+async def identify(handler: web.RequestHandler) -> Caller | None:
+    """Who makes this request: by ticket, by API token, or by what the provider says; None = not signed in.
+
+    A request that brings a ticket or a token is judged by that alone. An agent made inactive is nobody.
+    """
+    site: Site = handler.settings["site"]
+    caller = await _shown(handler, site)
+    if caller is None or not site.may_sign_in(caller.account):
+        return None
+    return caller
+
+
+async def _shown(handler: web.RequestHandler, site: Site) -> Caller | None:
+    headers = handler.request.headers
+    if "X-Coach-Ticket" in headers:
+        return site.sessions.by_ticket(headers["X-Coach-Ticket"])
+    if "Authorization" in headers:
+        bearer = _BEARER.fullmatch(headers["Authorization"].strip())
+        if bearer is None:
+            return None
+        return site.local_caller(bearer[1]) or site.sessions.by_token(bearer[1])
+    if isinstance(site.provider, AccountsIdentityProvider):
+        raw = session_cookie(handler)
+        return site.sessions.by_cookie(raw) if raw is not None else None
+    user = await ensure_async(site.provider.get_user(handler))
+    account = site.accounts.active(user.username) if user is not None else None
+    return None if account is None else site.sessions.by_cookie(site.outside_session(account))
+
+
+def session_cookie(handler: web.RequestHandler) -> str | None:
+    """The secret in the session cookie, if the server signed it."""
+    value = handler.get_signed_cookie(SESSION_COOKIE, max_age_days=_COOKIE_DAYS)
+    return None if value is None else value.decode()
+
+
+def set_session_cookie(handler: web.RequestHandler, raw: str) -> None:
+    """Gives the browser its session."""
+    handler.set_signed_cookie(SESSION_COOKIE, raw, expires_days=_COOKIE_DAYS, **cookie_options(handler))
+
+
+def clear_session_cookie(handler: web.RequestHandler) -> None:
+    """Takes the session from the browser."""
+    handler.clear_cookie(SESSION_COOKIE, path="/")
+
+
+def cookie_options(handler: web.RequestHandler) -> dict[str, Any]:
+    """Not for scripts, not for other sites, and over TLS only where there is TLS."""
+    return {"path": "/", "httponly": True, "samesite": "Lax", "secure": handler.request.protocol == "https"}

@@ -1,0 +1,159 @@
+"""Site: all that the handlers of one running server share."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from jupyter_server.auth.identity import IdentityProvider
+
+from coachsim.client import LocalClient
+from coachsim.host import FloorHost
+from coachsim.models import AgentChanged, Event
+from coachsim.server.accounts import Account, Accounts, in_order
+from coachsim.server.demo import DemoAccount
+from coachsim.server.metrics import Metrics
+from coachsim.server.sessions import Caller, Sessions
+from coachsim.server.store import Store
+from coachsim.server.stream import Streams
+from coachsim.server.throttle import Throttle
+
+SECRET_FILE = "cookie_secret"
+_LOOK_S = 1.0
+_WRITE_SEEN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a server is run: what ``coachsim serve`` was told."""
+
+    data_dir: Path
+    address: str = "127.0.0.1"
+    port: int = 8800
+    roster: Path | None = None
+    desk: bool = True
+    behind_proxy: bool = False
+    identity_provider: str | None = None
+    demo: bool = False
+
+
+class Site:
+    """The floor, the accounts, the streams and the secrets of one server."""
+
+    def __init__(
+        self, options: Options, host: FloorHost, store: Store, provider: IdentityProvider, secret: bytes
+    ) -> None:
+        self.options = options
+        self.host = host
+        self.store = store
+        self.provider = provider
+        self.cookie_secret = secret
+        self.accounts = Accounts(store)
+        self.sessions = Sessions(store, self.accounts, secret)
+        self.throttle = Throttle()
+        self.streams = Streams(host, self.still)
+        self.metrics = Metrics(host, self.streams)
+        self.local_token = secrets.token_urlsafe(32)
+        self.setup_token = None if self.accounts.list() else secrets.token_urlsafe(24)
+        self.demo: list[DemoAccount] = []
+        self.hashing = asyncio.Semaphore(2)  # argon2 takes 64 MB each
+        self._outside: dict[str, str] = {}
+        self._sign_out_watchers: list[Callable[[], None]] = [self.streams.check]
+        self._unwatch = host.watch(self._on_event)
+        self._looking = asyncio.create_task(self._look())
+
+    # --- who may come in ---
+
+    def may_sign_in(self, account: Account) -> bool:
+        """Whether the account is in use and its agent, if it has one, has not been made inactive."""
+        row = self.host.floor.agents.get(account.agent_id) if account.agent_id is not None else None
+        return not account.disabled and (row is None or row.agent.active)
+
+    def still(self, caller: Caller) -> bool:
+        """Whether a caller who was let in still would be, with the same rights."""
+        return self.sessions.still(caller) and self.may_sign_in(caller.account)
+
+    def local_caller(self, token: str) -> Caller | None:
+        """The command line on this machine, which has read the server's own token from its folder."""
+        if not hmac.compare_digest(token.encode(), self.local_token.encode()):
+            return None
+        return Caller(Account("command-line", frozenset({"admin"}), None), "local", "local")
+
+    def outside_session(self, account: Account) -> str:
+        """The session of someone whom the site's own identity provider signed in."""
+        raw = self._outside.get(account.name)
+        if raw is None or self.sessions.by_cookie(raw) is None:
+            raw = self._outside[account.name] = self.sessions.begin(account)
+        return raw
+
+    def client(self, caller: Caller) -> LocalClient:
+        """The floor as this caller may see it."""
+        account = caller.account
+        return LocalClient(
+            self.host,
+            actor=account.name,
+            scope=account.scope,
+            roles=in_order(account.roles),
+            agent_id=account.agent_id,
+        )
+
+    # --- the end of sign-ins ---
+
+    def on_sign_out(self, watcher: Callable[[], None]) -> None:
+        """``watcher`` is called when sign-ins may have ended; it asks ``still`` which."""
+        self._sign_out_watchers.append(watcher)
+
+    def signed_out(self) -> None:
+        """Tells at once whatever is open that sign-ins may have ended."""
+        for watcher in self._sign_out_watchers:
+            watcher()
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, AgentChanged) and not event.agent.active:
+            agent_id = event.agent.agent_id
+            names = [account.name for account in self.accounts.list() if account.agent_id == agent_id]
+            if names:
+                self.sessions.end_all_of(names)
+                self.signed_out()
+
+    async def _look(self) -> None:
+        """Notices what other processes changed in the accounts, and sessions that ran out."""
+        seen = self.store.version
+        passed = 0.0
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            passed += _LOOK_S
+            if passed >= _WRITE_SEEN_S:
+                passed = 0.0
+                self.signed_out()
+                self.sessions.write_seen()
+            if self.store.version != seen:
+                seen = self.store.version
+                self.signed_out()
+
+    async def close(self) -> None:
+        """Ends the streams and puts everything away."""
+        self._looking.cancel()
+        self._unwatch()
+        self.streams.close()
+        self.sessions.write_seen()
+        await self.host.close()
+        self.store.close()
+
+
+def cookie_secret(data_dir: Path) -> bytes:
+    """The secret that signs cookies, made at the first start and kept in the data folder for its owner only."""
+    path = data_dir / SECRET_FILE
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        secret = secrets.token_bytes(64)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secret)
+        return secret
