@@ -1,135 +1,120 @@
 // The dialog 'Coach messages': on top of the page, never in its way. What it shows, while the page is visible, is read.
 
-import { announce, clock, count, el } from "./dom.js";
+import { $, clock, count, el } from "./dom.js";
 
 export class Dialog {
-  #parts;
-  #on;
-  #rows = new Map();
-  #new = new Set();              // unread when they came into view; marked so until the dialog closes
-  #confirming = new Set();
-  #opener = null;
-  #through = 0;
+	#root;
+	#list = $("dialog-list");
+	#scroll = $("dialog-scroll");
+	#below = $("dialog-below");
+	#on;
+	#rows = new Map();
+	#new = new Set(); // unread when they came into view; marked so until the dialog closes
+	#confirming = new Set();
+	#opener = null;
+	#through = 0;	/** `on`: opened(), closed(), confirm(message_id) → promise. */
+	constructor(root, on) {
+		this.#root = root;
+		this.#on = on;
+		$("dialog-close").addEventListener("click", () => this.close());
+		this.#below.addEventListener("click", () => this.#toEnd());
+		this.#scroll.addEventListener("scroll", () => { if (this.#atEnd) this.#below.hidden = true; });
+		root.addEventListener("keydown", (event) => { if (event.key === "Escape") this.close(); });
+	}
 
-  /** `parts`: root, list, empty, scroll, below, count, foot, close. `on`: opened(), closed(), confirm(id) → promise. */
-  constructor(parts, on) {
-    this.#parts = parts;
-    this.#on = on;
-    parts.close.addEventListener("click", () => this.close());
-    parts.below.addEventListener("click", () => this.#toEnd());
-    parts.scroll.addEventListener("scroll", () => { if (this.#atEnd()) parts.below.hidden = true; }, { passive: true });
-    parts.root.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") { event.stopPropagation(); this.close(); }
-    });
-  }
+	get open() { return !this.#root.hidden; }
 
-  get open() { return !this.#parts.root.hidden; }
+	/** The newest event id among the messages on display: what the page has shown, it may report as read. */
+	get through() { return this.#through; }
 
-  /** The newest event id among the messages on display: what the page has shown, it may report as read. */
-  get through() { return this.#through; }
+	/** Opens with `messages`; the focus moves in, and goes back to `opener` at the end. */
+	show(messages, opener) {
+		if (!this.open) {
+			this.#opener = opener;
+			this.#root.hidden = false;
+			this.update(messages);
+			const [first] = this.#new;
+			if (first) this.#rows.get(first).scrollIntoView({ block: "nearest" });
+			else this.#toEnd();
+			this.#below.hidden = true;
+			this.#on.opened();
+		}
+		this.#root.focus({ preventScroll: true });
+	}
 
-  /** Opens with `messages`; the focus moves in, and goes back to `opener` at the end. */
-  show(messages, opener) {
-    if (this.open) { this.#parts.root.focus(); return; }
-    this.#opener = opener;
-    this.#parts.root.hidden = false;
-    this.update(messages);
-    const first = messages.find((message) => this.#new.has(message.message_id));
-    if (first) this.#rows.get(first.message_id).scrollIntoView({ block: "nearest" });
-    else this.#parts.scroll.scrollTop = this.#parts.scroll.scrollHeight;
-    this.#parts.root.focus({ preventScroll: true });
-    this.#on.opened();
-  }
+	close() {
+		if (!this.open) return;
+		const hadFocus = this.#root.contains(document.activeElement);
+		this.#root.hidden = true;
+		this.#new.clear();
+		if (hadFocus || document.activeElement === document.body) this.#opener?.focus();
+		this.#on.closed();
+	}
 
-  close() {
-    if (!this.open) return;
-    const hadFocus = this.#parts.root.contains(document.activeElement);
-    this.#parts.root.hidden = true;
-    this.#new.clear();
-    if (hadFocus || document.activeElement === document.body) this.#opener?.focus();
-    this.#on.closed();
-  }
+	/** Draws what changed. Rows stay where they are, and so do the focus and the place one has read to. */
+	update(messages) {
+		if (!this.open) return;
+		const followed = this.#atEnd;
+		const grown = messages.filter((message) => !message.read_at && !this.#new.has(message.message_id));
+		for (const message of grown) this.#new.add(message.message_id);
+		const ids = new Set(messages.map((message) => message.message_id));
+		for (const [id, row] of this.#rows) if (!ids.has(id)) { row.remove(); this.#rows.delete(id); }
+		messages.forEach((message, index) => {
+			const row = this.#row(message);
+			if (this.#list.children[index] !== row) this.#list.insertBefore(row, this.#list.children[index] ?? null);
+		});
+		this.#through = Math.max(0, ...messages.map((message) => message.seq));
+		$("dialog-empty").hidden = messages.length > 0;
+		$("dialog-count").textContent = messages.length ? `today · ${count(messages.length, "message")}` : "today";
+		if (grown.length) this.#grew(grown, followed);
+	}
 
-  cleared(at) { this.#parts.foot.textContent = `Cleared overnight at ${at}`; }
+	// Said to screen readers in a region of its own: the focus stays where the agent works.
+	#grew(grown, followed) {
+		const { sender, body } = grown.at(-1);
+		$("announcer").textContent = `New message from ${sender}: ${body}`;
+		if (followed) this.#toEnd();
+		this.#below.textContent = `${count(grown.length, "new message")} below`;
+		this.#below.hidden = this.#atEnd;
+	}
 
-  /** Draws what changed. Rows stay where they are, and so do the focus and the place one has read to. */
-  update(messages) {
-    if (!this.open) return;
-    const followed = this.#atEnd();
-    const unread = messages.filter((message) => !message.read_at);
-    const grown = unread.filter((message) => !this.#new.has(message.message_id));
-    for (const message of unread) this.#new.add(message.message_id);
-    const ids = new Set(messages.map((message) => message.message_id));
-    for (const [id, row] of this.#rows) if (!ids.has(id)) { row.remove(); this.#rows.delete(id); }
-    let before = null;
-    for (const message of messages) {
-      const row = this.#row(message);
-      const place = before ? before.nextSibling : this.#parts.list.firstChild;
-      if (place !== row) this.#parts.list.insertBefore(row, place);
-      before = row;
-    }
-    this.#through = Math.max(0, ...messages.map((message) => message.seq));
-    this.#parts.empty.hidden = messages.length > 0;
-    this.#parts.count.textContent = messages.length ? `today · ${count(messages.length, "message")}` : "today";
-    if (grown.length) this.#grew(grown, followed);
-  }
+	get #atEnd() { return this.#scroll.scrollHeight - this.#scroll.clientHeight - this.#scroll.scrollTop < 40; }
+	#toEnd() { this.#scroll.scrollTop = this.#scroll.scrollHeight; }
 
-  #grew(grown, followed) {
-    const last = grown.at(-1);
-    announce(`New message from ${last.sender}: ${last.body}`);
-    if (followed) this.#toEnd();
-    else if (!this.#atEnd()) {
-      this.#parts.below.textContent = `${count(grown.length, "new message")} below`;
-      this.#parts.below.hidden = false;
-    }
-  }
+	#row(message) {
+		const { message_id: id, sent_at: sentAt, sender, body, priority, expired, expires_at: expiresAt } = message;
+		const key = [message.acknowledged_at, expired, this.#new.has(id), this.#confirming.has(id)].join();
+		const row = this.#rows.get(id) ?? el("li");
+		if (row.dataset.key === key) return row;
+		const focused = row.contains(document.activeElement);
+		row.dataset.key = key;
+		row.className = this.#new.has(id) ? "message new" : "message";
+		row.replaceChildren(
+			el("div", { class: "message-head" },
+				el("time", { class: "num", datetime: sentAt, text: clock(sentAt) }), el("bdi", { text: sender }),
+				this.#new.has(id) && el("span", { class: "tag is-new", text: "new" }),
+				priority === "urgent" && el("span", { class: "tag urgent", text: "urgent" }),
+				expiresAt && el("span", { class: expired && "tag", text: `${expired ? "expired" : "until"} ${clock(expiresAt)}` })),
+			el("p", { class: "message-body", dir: "auto", text: body }));
+		if (message.ack_required) row.append(this.#confirmation(message));
+		if (focused) (row.querySelector("button:not(:disabled)") ?? this.#root).focus({ preventScroll: true });
+		this.#rows.set(id, row);
+		return row;
+	}
 
-  #atEnd() { const { scrollTop, scrollHeight, clientHeight } = this.#parts.scroll; return scrollHeight - clientHeight - scrollTop < 40; }
+	#confirmation(message) {
+		if (message.acknowledged_at) return el("p", { class: "confirmed", text: `Confirmed ${clock(message.acknowledged_at)}` });
+		const busy = this.#confirming.has(message.message_id);
+		return el("div", { class: "row" },
+			el("button", { class: "btn", type: "button", text: "Confirm", disabled: busy, on: { click: () => this.#confirm(message) } }),
+			el("span", { class: "muted small", text: busy ? "confirming…" : "asked to confirm" }));
+	}
 
-  #toEnd() {
-    this.#parts.scroll.scrollTop = this.#parts.scroll.scrollHeight;
-    this.#parts.below.hidden = true;
-  }
-
-  #row(message) {
-    const key = JSON.stringify([message.acknowledged_at, message.expired, this.#new.has(message.message_id), this.#confirming.has(message.message_id)]);
-    const old = this.#rows.get(message.message_id);
-    if (old?.dataset.key === key) return old;
-    const row = old ?? el("li", {});
-    row.dataset.key = key;
-    row.className = this.#new.has(message.message_id) ? "message new" : "message";
-    const head = el("div", { class: "message-head" },
-      el("time", { class: "num", datetime: message.sent_at, text: clock(message.sent_at) }), el("bdi", { text: message.sender }));
-    if (this.#new.has(message.message_id)) head.append(el("span", { class: "tag new", text: "new" }));
-    if (message.priority === "urgent") head.append(el("span", { class: "tag urgent", text: "urgent" }));
-    if (message.expired) head.append(el("span", { class: "tag", text: `expired ${message.expires_at ? clock(message.expires_at) : ""}`.trim() }));
-    else if (message.expires_at) head.append(el("span", { class: "muted", text: `until ${clock(message.expires_at)}` }));
-    const focused = row.contains(document.activeElement);
-    row.replaceChildren(head, el("p", { class: "message-body", dir: "auto", text: message.body }));
-    if (message.ack_required) row.append(this.#confirmation(message));
-    if (focused) (row.querySelector("button:not(:disabled)") ?? this.#parts.root).focus({ preventScroll: true });
-    this.#rows.set(message.message_id, row);
-    return row;
-  }
-
-  #confirmation(message) {
-    if (message.acknowledged_at) {
-      return el("p", { class: "confirmed", text: `Confirmed ${clock(message.acknowledged_at)}` });
-    }
-    const busy = this.#confirming.has(message.message_id);
-    return el("div", { class: "row" },
-      el("button", { class: "btn", type: "button", text: "Confirm", disabled: busy, on: { click: () => this.#confirm(message) } }),
-      el("span", { class: "muted small", text: busy ? "confirming…" : "asked to confirm" }));
-  }
-
-  async #confirm(message) {
-    this.#confirming.add(message.message_id);
-    this.#row(message);
-    try {
-      await this.#on.confirm(message.message_id);
-    } finally {
-      this.#confirming.delete(message.message_id);
-      this.#row(message);
-    }
-  }
+	async #confirm(message) {
+		this.#confirming.add(message.message_id);
+		this.#row(message);
+		await this.#on.confirm(message.message_id);
+		this.#confirming.delete(message.message_id);
+		if (this.#rows.has(message.message_id)) this.#row(message);
+	}
 }

@@ -1,61 +1,59 @@
 // The line to the server: one EventSource that is watched, reopened with patience, and given up on only at sign-out.
 
-export const SILENCE = 40_000;   // the server beats every 15 s: this much silence means that the line is dead
+export const SILENCE = 40_000; // the server beats every 15 s: this much silence means that the line is dead
 const EVENTS = ["message", "state", "read", "acknowledged", "expired", "cleared", "reset", "signed_out", "heartbeat"];
 
 export class Stream {
-  #source = null;
-  #timer = 0;
-  #wanted = false;
-  #failures = 0;
-  #heard = 0;
-  #on;
+	#source = null;
+	#timer = 0;
+	#wanted = false;
+	#failures = 0;
+	#heard = 0;
+	#on;	/** `on`: address() to open, event({id, name, data}), line(up), refused() → promise, true when signed out. */
+	constructor(on) { this.#on = on; }
 
-  /** `on`: address() to open, event({id, name, data}), line(up), refused() → promise, true when signed out. */
-  constructor(on) { this.#on = on; }
+	open() {
+		this.#wanted = true;
+		this.#drop();
+		const source = this.#source = new EventSource(this.#on.address());
+		this.#heard = Date.now();
+		for (const name of EVENTS) source.addEventListener(name, (frame) => this.#receive(name, frame));
+		source.onerror = () => this.#lost(source.readyState === EventSource.CLOSED);
+		this.#timer = setInterval(() => { if (Date.now() - this.#heard > SILENCE) this.#lost(false); }, 5_000);
+	}
 
-  open() {
-    this.#wanted = true;
-    this.#drop();
-    const source = this.#source = new EventSource(this.#on.address());
-    this.#heard = Date.now();
-    for (const name of EVENTS) source.addEventListener(name, (frame) => this.#receive(name, frame));
-    source.onerror = () => this.#lost(source.readyState === EventSource.CLOSED);
-    this.#timer = setInterval(() => { if (Date.now() - this.#heard > SILENCE) this.#lost(false); }, 5_000);
-  }
+	close() {
+		this.#wanted = false;
+		this.#drop();
+	}
 
-  close() {
-    this.#wanted = false;
-    this.#drop();
-  }
+	/** The network seems to be back: do not wait out the pause. */
+	retry() { if (this.#wanted && !this.#source) this.open(); }
 
-  /** The network seems to be back: do not wait out the pause. */
-  retry() { if (this.#wanted && !this.#source) this.open(); }
+	#drop() {
+		clearTimeout(this.#timer); // an interval too: the two share their numbers
+		this.#source?.close();
+		this.#source = null;
+	}
 
-  #drop() {
-    clearTimeout(this.#timer);     // an interval too: the two share their numbers
-    this.#source?.close();
-    this.#source = null;
-  }
+	#receive(name, frame) {
+		this.#heard = Date.now();
+		this.#failures = 0;
+		this.#on.line(true);
+		const event = { id: Number(frame.lastEventId) || 0, name, data: frame.data ? JSON.parse(frame.data) : {} };
+		if (name === "signed_out") this.close();
+		this.#on.event(event);
+	}
 
-  #receive(name, frame) {
-    this.#heard = Date.now();
-    this.#failures = 0;
-    this.#on.line(true);
-    const event = { id: Number(frame.lastEventId) || 0, name, data: frame.data ? JSON.parse(frame.data) : {} };
-    if (name === "signed_out") this.close();
-    this.#on.event(event);
-  }
-
-  // A dropped line is opened again by ourselves, not by EventSource: with a pause that grows and differs from page to
-  // page (a restarted server is not met by thousands at once), and from the last id that any tab has seen.
-  #lost(refused) {
-    this.#drop();
-    this.#on.line(false);
-    const pause = Math.min(15_000, 500 * 2 ** this.#failures++) * (0.5 + Math.random());
-    this.#timer = setTimeout(async () => {
-      if (refused && await this.#on.refused()) return;
-      this.retry();
-    }, pause);
-  }
+	// A dropped line is opened again by ourselves, not by EventSource: with a pause that grows and differs from page to
+	// page (a restarted server is not met by thousands at once), and from the last id that any tab has seen.
+	#lost(refused) {
+		this.#drop();
+		this.#on.line(false);
+		const pause = Math.min(15_000, 500 * 2 ** this.#failures++) * (0.5 + Math.random());
+		this.#timer = setTimeout(async () => {
+			if (refused && await this.#on.refused()) return;
+			this.retry();
+		}, pause);
+	}
 }

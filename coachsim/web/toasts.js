@@ -6,152 +6,130 @@ const AT_ONCE = 3;
 const STEP = 200;
 
 export class Toasts {
-  seconds = 8;
-  #root;
-  #on;
-  #queue = [];
-  #shown = [];
-  #held = false;
-  #ticking = 0;
-  #cameFrom = null;
+	seconds = 8;
+	#root;
+	#on;
+	#queue = [];
+	#shown = [];
+	#cameFrom = null;	/** `on`: allowed(toast) → may it show now; open(cameFrom); shown(messageIds); dismissed(key). */
+	constructor(root, on) {
+		this.#root = root;
+		this.#on = on;
+		root.addEventListener("focusin", ({ relatedTarget }) => { if (!root.contains(relatedTarget)) this.#cameFrom = relatedTarget; });
+		root.addEventListener("keydown", (event) => {
+			const toast = this.#shown.find(({ node }) => node.contains(event.target));
+			if (event.key === "Escape" && toast) this.#dismiss(toast);
+		});
+		setInterval(() => this.#tick(), STEP);
+	}
 
-  /** `on`: allowed(toast) → may it show now; open(opener); shown(messageIds); dismissed(key). */
-  constructor(root, on) {
-    this.#root = root;
-    this.#on = on;
-    root.addEventListener("pointerenter", () => { this.#held = true; });
-    root.addEventListener("pointerleave", () => { this.#held = root.contains(document.activeElement); });
-    root.addEventListener("focusin", (event) => {
-      if (!root.contains(event.relatedTarget)) this.#cameFrom = event.relatedTarget;
-      this.#held = true;
-    });
-    root.addEventListener("focusout", (event) => { this.#held = root.contains(event.relatedTarget) || root.matches(":hover"); });
-    root.addEventListener("keydown", (event) => {
-      const toast = this.#shown.find(({ node }) => node.contains(event.target));
-      if (event.key === "Escape" && toast) { event.stopPropagation(); this.#dismiss(toast); }
-    });
-  }
+	/** A message that has just come. */
+	message({ message_id: key, sender, sent_at: sentAt, body, priority, ack_required: ack }) {
+		const urgent = priority === "urgent";
+		const mark = urgent ? "urgent" : ack && "asks you to confirm";
+		this.#offer({ key, isMessage: true, urgent, mark, from: sender, at: ` · ${clock(sentAt)}`, text: body });
+	}
 
-  /** A message that has just come. */
-  message(message) {
-    this.#offer({
-      key: message.message_id, message, urgent: message.priority === "urgent",
-      from: message.sender, at: clock(message.sent_at), text: message.body,
-      mark: message.priority === "urgent" ? "urgent" : message.ack_required ? "asks you to confirm" : "",
-    });
-  }
+	/** One for all that is unread; what waited its turn is in it. */
+	summary(unread) {
+		this.#queue = this.#queue.filter((toast) => !toast.isMessage);
+		this.drop("summary");
+		this.#offer({ key: "summary", from: "Coach messages", text: count(unread, "unread message") });
+	}
 
-  /** One for all that is unread; what waited its turn is in it. */
-  summary(unread) {
-    this.#queue = this.#queue.filter((toast) => !toast.message);
-    this.drop("summary");
-    this.#offer({ key: "summary", from: "Coach messages", text: count(unread, "unread message") });
-  }
+	/** One of the page's own, which also shows on a break. */
+	remark(from, text) {
+		this.drop(from);
+		this.#offer({ key: from, from, text, remark: true });
+	}
 
-  /** A remark of the page's own. */
-  remark(key, from, text) {
-    this.drop(key);
-    this.#offer({ key, from, text, anyState: true });
-  }
+	/** Keeps only toasts of messages that are still unread; the summary follows the count. */
+	keep(isUnread, unread) {
+		for (const toast of [...this.#shown, ...this.#queue]) {
+			if (toast.isMessage ? !isUnread(toast.key) : toast.key === "summary" && !unread) this.drop(toast.key);
+			else if (toast.key === "summary") this.#fill(toast, count(unread, "unread message"));
+		}
+	}
 
-  /** Whether this message is on the screen or waits for it. */
-  has(key) { return [...this.#shown, ...this.#queue].some((toast) => toast.key === key); }
+	/** Shown on another tab: not once more here, if it has not been yet. */
+	shownElsewhere(keys) { this.#queue = this.#queue.filter((toast) => !keys.includes(toast.key)); }
 
-  /** Keep only toasts of messages that are still unread; the summary follows the count. */
-  keep(isUnread, unread) {
-    for (const toast of [...this.#shown, ...this.#queue]) {
-      if (toast.message && !isUnread(toast.key)) this.drop(toast.key);
-    }
-    const summary = this.#shown.find((toast) => toast.key === "summary") ?? this.#queue.find((toast) => toast.key === "summary");
-    if (!summary) return;
-    summary.text = count(unread, "unread message");
-    if (!unread) this.drop("summary");
-    else if (summary.node) summary.node.querySelector("p").textContent = summary.text;
-  }
+	drop(key) {
+		this.#queue = this.#queue.filter((toast) => toast.key !== key);
+		for (const toast of this.#shown) if (toast.key === key) this.#remove(toast);
+	}
 
-  /** Shown on another tab: not once more here, if it has not been yet. */
-  shownElsewhere(keys) { this.#queue = this.#queue.filter((toast) => !keys.includes(toast.key)); }
+	clear() {
+		this.#queue = [];
+		for (const toast of this.#shown) this.#remove(toast);
+	}
 
-  drop(key) {
-    this.#queue = this.#queue.filter((toast) => toast.key !== key);
-    for (const toast of this.#shown.filter((toast) => toast.key === key)) this.#remove(toast);
-  }
+	/** Shows what may be shown now. To be called whenever that may have changed. */
+	pump() {
+		const reported = [];
+		while (this.#shown.length < AT_ONCE) {
+			const next = this.#queue.findIndex((toast) => this.#on.allowed(toast));
+			if (next < 0) break;
+			const [toast] = this.#queue.splice(next, 1);
+			this.#show(toast);
+			if (toast.isMessage) reported.push(toast.key);
+		}
+		if (reported.length) this.#on.shown(reported);
+	}
 
-  clear() {
-    this.#queue = [];
-    for (const toast of [...this.#shown]) this.#remove(toast);
-  }
+	#offer(toast) {
+		if ([...this.#shown, ...this.#queue].some(({ key }) => key === toast.key)) return;
+		const next = toast.urgent ? this.#queue.findIndex((other) => !other.urgent) : -1;
+		this.#queue.splice(next < 0 ? this.#queue.length : next, 0, toast);
+		this.pump();
+	}
 
-  /** Shows what may be shown now. Call it whenever that may have changed. */
-  pump() {
-    const now = [];
-    while (this.#shown.length < AT_ONCE) {
-      const next = this.#queue.findIndex((toast) => this.#on.allowed(toast));
-      if (next < 0) break;
-      const [toast] = this.#queue.splice(next, 1);
-      this.#show(toast);
-      if (toast.message) now.push(toast.key);
-    }
-    if (now.length) this.#on.shown(now);
-  }
+	#show(toast) {
+		const { urgent, from, at, mark } = toast;
+		const button = (text, act) => el("button", { class: "toast-button", type: "button", text, on: { click: act } });
+		const head = el("div", { class: "toast-from" });
+		toast.left = urgent ? Infinity : this.seconds * 1000;
+		toast.body = el("p", { class: "toast-text", dir: "auto" });
+		toast.node = el("article", { class: `toast${urgent ? " urgent" : ""}`, role: urgent ? "alert" : "status", "aria-atomic": "true" },
+			head, toast.body,
+			el("div", { class: "row" }, button("Open", () => this.#open(toast)), button("Dismiss", () => this.#dismiss(toast))));
+		this.#shown = [...this.#shown, toast];
+		this.#root.append(toast.node);
+		// Screen readers announce what changes inside a region that is there already.
+		setTimeout(() => {
+			head.append(el("bdi", { text: from }), at ?? "", mark ? " · " : "", el("strong", { text: mark || "" }));
+			this.#fill(toast, toast.text);
+		}, 20);
+	}
 
-  #offer(toast) {
-    if (this.has(toast.key)) return;
-    const next = toast.urgent ? this.#queue.findIndex((other) => !other.urgent) : -1;
-    this.#queue.splice(next < 0 ? this.#queue.length : next, 0, toast);
-    this.pump();
-  }
+	#fill(toast, text) {
+		toast.text = text;
+		if (toast.body && toast.body.textContent !== text) toast.body.textContent = text;
+	}
 
-  #show(toast) {
-    toast.left = toast.urgent ? Infinity : this.seconds * 1000;
-    const text = el("p", { class: "toast-text", dir: "auto" });
-    const title = el("div", { class: "toast-from" });
-    toast.node = el("article", { class: toast.urgent ? "toast urgent" : "toast", role: toast.urgent ? "alert" : "status", "aria-atomic": "true" },
-      title, text,
-      el("div", { class: "row" },
-        el("button", { class: "toast-button open", type: "button", text: "Open", on: { click: () => this.#open(toast) } }),
-        el("button", { class: "toast-button", type: "button", text: "Dismiss", on: { click: () => this.#dismiss(toast) } })));
-    this.#shown.push(toast);
-    this.#root.append(toast.node);
-    // Screen readers announce what changes inside a region that is there already.
-    setTimeout(() => {
-      title.append(el("bdi", { text: toast.from }), toast.at ? ` · ${toast.at}` : "");
-      if (toast.mark) title.append(" · ", el("strong", { text: toast.mark }));
-      text.textContent = toast.text;
-    }, 20);
-    this.#ticking ||= setInterval(() => this.#tick(), STEP);
-  }
+	// Time stands still while the pointer or the focus is on them, and while nobody can see them.
+	#tick() {
+		if (document.visibilityState !== "visible" || this.#root.matches(":hover, :focus-within")) return;
+		for (const toast of this.#shown) if ((toast.left -= STEP) <= 0) this.#remove(toast);
+	}
 
-  #tick() {
-    if (this.#held || document.visibilityState !== "visible") return;
-    for (const toast of [...this.#shown]) {
-      toast.left -= STEP;
-      if (toast.left <= 0) this.#remove(toast);
-    }
-  }
+	#open(toast) {
+		const from = this.#cameFrom;
+		this.drop(toast.key);
+		this.#on.open(from);
+	}
 
-  #open(toast) {
-    const from = this.#cameFrom;
-    this.drop(toast.key);
-    this.#on.open(from);
-  }
+	#dismiss(toast) {
+		const index = this.#shown.indexOf(toast);
+		const hadFocus = toast.node.contains(document.activeElement);
+		this.#remove(toast);
+		this.#on.dismissed(toast.key);
+		if (hadFocus) (this.#shown.at(Math.min(index, this.#shown.length - 1))?.node.querySelector("button") ?? this.#cameFrom)?.focus();
+	}
 
-  #dismiss(toast) {
-    const index = this.#shown.indexOf(toast);
-    this.#remove(toast);
-    this.#on.dismissed(toast.key);
-    const next = this.#shown[Math.min(index, this.#shown.length - 1)];
-    if (document.activeElement === document.body) (next?.node.querySelector("button") ?? this.#cameFrom)?.focus();
-  }
-
-  #remove(toast) {
-    this.#shown = this.#shown.filter((other) => other !== toast);
-    toast.node.remove();
-    if (!this.#shown.length) {
-      clearInterval(this.#ticking);
-      this.#ticking = 0;
-    }
-    if (!this.#root.matches(":hover") && !this.#root.contains(document.activeElement)) this.#held = false;
-    this.pump();
-  }
+	#remove(toast) {
+		this.#shown = this.#shown.filter((other) => other !== toast);
+		toast.node.remove();
+		this.pump();
+	}
 }
