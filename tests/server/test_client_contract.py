@@ -1,0 +1,263 @@
+"""One contract for every FloorClient: the local and the remote one, on the same kind of floor, answer alike."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from coachsim.client import LocalClient
+from coachsim.errors import (
+    AudienceChanged,
+    EmptyAudience,
+    InactiveAgent,
+    InvalidInput,
+    RequestReused,
+    UnknownAgent,
+    UnknownGroup,
+    UnknownMessage,
+)
+from coachsim.floor import Floor
+from coachsim.models import Agent, AgentState
+from coachsim.remote import RemoteClient
+from coachsim.server.accounts import Account
+from coachsim.server.app import Server
+from coachsim.server.site import Options
+from tests.unit.floors import AGENTS
+
+BLUE = frozenset({"Blue"})
+
+
+class Rig:
+    """A floor with a supervisor of all teams and one of Blue, asked through one kind of client."""
+
+    def __init__(self, server: Server, kind: str) -> None:
+        self.server = server
+        self.host = server.site.host
+        self.kind = kind
+        self.everything = self._client("sup", None)
+        self.blue = self._client("blue", BLUE)
+
+    def _client(self, name, scope):
+        if self.kind == "local":
+            return LocalClient(self.host, actor=name, scope=scope, roles=("supervisor",))
+        site = self.server.site
+        account = site.accounts.add(Account(name, frozenset({"supervisor"}), scope), None, actor="test")
+        return RemoteClient(self.server.url, token=site.sessions.new_token(account, actor="test"))
+
+    async def agent(self, agent_id, *commands):
+        for command, *args in commands:
+            await self.host.do(command, agent_id, *args, actor=agent_id)
+
+    async def log_in(self, agent_id):
+        await self.agent(agent_id, (Floor.connect,), (Floor.set_state, AgentState.LOGGED_IN))
+
+
+@pytest.fixture(params=["local", "remote"])
+async def rig(request, tmp_path):
+    server = await Server.start(Options(tmp_path, port=0, desk=False))
+    await server.site.host.do(Floor.set_agents, AGENTS, actor="admin")
+    rig = Rig(server, request.param)
+    yield rig
+    await rig.everything.close()
+    await rig.blue.close()
+    await server.stop()
+
+
+def names(answer):
+    return [agent["agent_id"] for agent in answer["agents"]]
+
+
+async def test_who_am_i_and_where(rig):
+    me = await rig.blue.me()
+    assert me == {"name": "blue", "roles": ["supervisor"], "teams": ["Blue"], "agent_id": None, "mode": "live"}
+    assert (await rig.everything.me())["teams"] == "all"
+    floor = await rig.everything.floor()
+    assert floor["counts"] == {"logged_in": 0, "break": 0, "logged_out": 4}
+    assert (await rig.blue.floor())["counts"]["logged_out"] == 2
+    assert floor["mode"] == "live" and floor["faults"] == [] and floor["now"].endswith("Z")
+
+
+async def test_agents_are_the_active_ones_in_scope_that_match(rig):
+    assert names(await rig.everything.agents()) == ["a1", "a2", "a3", "a4"]
+    assert names(await rig.blue.agents()) == ["a1", "a2"]
+    assert names(await rig.everything.agents(campaign=["Spring"], team=["Blue", "Green"])) == ["a1", "a3"]
+    assert names(await rig.everything.agents(q="  cY ")) == ["a3"]
+    await rig.log_in("a2")
+    assert names(await rig.everything.agents(state=["logged_in"])) == ["a2"]
+    (row,) = (await rig.everything.agents(queue=["Sales"], state=["logged_in"]))["agents"]
+    assert (row["state"], row["connected"], row["unread"], row["queues"]) == ("logged_in", True, 0, ["Sales", "Care"])
+
+
+async def test_a_preview_says_who_and_sends_nothing(rig):
+    await rig.log_in("a1")
+    await rig.agent("a2", (Floor.set_state, AgentState.LOGGED_IN))
+    preview = await rig.everything.preview({"filter": {"team": ["Blue", "Green"]}})
+    assert preview["recipients"] == 4
+    assert preview["by_state"] == {"logged_in": 2, "break": 0, "logged_out": 2}
+    assert preview["logged_in_connected"] == 1
+    assert preview["audience_text"] == "Team: Blue, Green"
+    assert [one["name"] for one in preview["names"]] == ["Ann", "Bo", "Cy", "Di"]
+    assert (await rig.everything.messages())["messages"] == []
+    assert (await rig.blue.preview({"everyone": True}))["recipients"] == 2
+    assert (await rig.everything.preview({"agents": ["a1"]}))["audience_text"] == "Ann"
+
+
+async def test_a_send_is_seen_by_whoever_may_and_only_their_part(rig):
+    await rig.log_in("a1")
+    sent = await rig.everything.send({"agents": ["a1", "a3"]}, "Hello\nthere", request_id="one", ack_required=True)
+    assert sent["recipients"] == 2 and sent["by_state"] == {"logged_in": 1, "break": 0, "logged_out": 1}
+    await rig.agent("a1", (Floor.open_inbox,))
+    (whole,) = (await rig.everything.messages())["messages"]
+    assert whole["by_status"] == {"waiting": 1, "notified": 0, "read": 1, "acknowledged": 0, "lost": 0}
+    assert whole["by_milestone"] == {"notified": 1, "read": 1, "acknowledged": 0}
+    assert (whole["audience_text"], whole["sender"], whole["body"]) == ("2 agents", "sup", "Hello\nthere")
+    (part,) = (await rig.blue.messages())["messages"]
+    assert (part["recipients"], part["audience_text"], part["audience"]) == (1, "Ann", {"agents": ["a1"]})
+    assert len((await rig.everything.deliveries(sent["message_id"]))["deliveries"]) == 2
+    (only,) = (await rig.blue.deliveries(sent["message_id"]))["deliveries"]
+    assert (only["agent_id"], only["status"], only["name"]) == ("a1", "read", "Ann")
+    await rig.everything.send({"agents": ["a3"]}, "Green only", request_id="two")
+    assert len((await rig.blue.messages())["messages"]) == 1
+
+
+async def test_the_same_request_sends_once(rig):
+    first = await rig.everything.send({"everyone": True}, "Hello", request_id="one")
+    again = await rig.everything.send({"everyone": True}, "Hello", request_id="one")
+    assert again["message_id"] == first["message_id"] and again["recipients"] == first["recipients"]
+    assert len((await rig.everything.messages())["messages"]) == 1
+    with pytest.raises(RequestReused):
+        await rig.everything.send({"everyone": True}, "Other", request_id="one")
+
+
+async def test_an_audience_that_changed_is_not_sent_to(rig):
+    preview = await rig.everything.preview({"filter": {"team": ["Blue"]}})
+    await rig.host.do(Floor.set_agents, [Agent("b1", "New", "Blue")], actor="admin")
+    with pytest.raises(AudienceChanged):
+        await rig.everything.send(
+            {"filter": {"team": ["Blue"]}}, "x", request_id="one", recipients_digest=preview["recipients_digest"]
+        )
+    assert (await rig.everything.messages())["messages"] == []
+
+
+@pytest.mark.parametrize(
+    ("audience", "body", "error", "field"),
+    [
+        ({"agents": ["a1"]}, "  ", InvalidInput, "body"),
+        ({"agents": ["a1"]}, "x" * 1001, InvalidInput, "body"),
+        ({"agents": ["a1"]}, "bell\a!", InvalidInput, "body"),
+        ({"agents": []}, "x", InvalidInput, "audience"),
+        ({"filter": {}}, "x", InvalidInput, "audience"),
+        ({"agents": ["nobody"]}, "x", UnknownAgent, "audience"),
+        ({"agents": ["a3"]}, "x", UnknownAgent, "audience"),
+        ({"agents": ["a9"]}, "x", UnknownAgent, "audience"),
+        ({"filter": {"team": ["Green"]}}, "x", UnknownGroup, "audience"),
+        ({"filter": {"queue": ["Nope"]}}, "x", UnknownGroup, "audience"),
+        ({"filter": {"state": ["break"]}}, "x", EmptyAudience, "audience"),
+    ],
+)
+async def test_bad_input_gets_the_same_sentence(rig, audience, body, error, field):
+    with pytest.raises(error) as refused:
+        await rig.blue.send(audience, body, request_id="one")
+    assert refused.value.field == field and refused.value.message.endswith(".")
+    assert (await rig.everything.messages())["messages"] == []
+
+
+async def test_more_bad_input(rig):
+    with pytest.raises(InactiveAgent):
+        await rig.everything.send({"agents": ["a9"]}, "x", request_id="one")
+    for values in ({"priority": "high"}, {"expires_at": "soon"}, {"expires_at": "2020-01-01T00:00:00Z"}):
+        with pytest.raises(InvalidInput):
+            await rig.everything.send({"agents": ["a1"]}, "x", request_id="one", **values)
+    with pytest.raises(UnknownMessage):
+        await rig.everything.deliveries(17)
+    with pytest.raises(InvalidInput):
+        await rig.everything.messages("yesterday")
+    assert (await rig.everything.messages("2020-01-01"))["messages"] == []
+
+
+async def collect(client, after, until, seen):
+    async with aclosing(client.events(after)) as events:
+        async for event_id, name, data in events:
+            seen.append((event_id, name, data))
+            if until(seen):
+                return
+
+
+async def test_what_happens_is_told_in_scope_and_in_order(rig):
+    as_of = (await rig.everything.agents())["as_of"]
+    whole, part = [], []
+    listening = [
+        asyncio.create_task(collect(rig.everything, as_of, lambda seen: seen[-1][1] == "cleared", whole)),
+        asyncio.create_task(collect(rig.blue, as_of, lambda seen: seen[-1][1] == "cleared", part)),
+    ]
+    while not (whole and part):
+        await asyncio.sleep(0.01)
+    await rig.log_in("a1")
+    sent = await rig.everything.send({"agents": ["a1", "a3"]}, "Hello", request_id="one")
+    await rig.everything.send({"agents": ["a4"]}, "Green", request_id="two")
+    await rig.agent("a3", (Floor.set_state, AgentState.LOGGED_IN))
+    await rig.agent("a1", (Floor.show_toasts, [sent["message_id"]]), (Floor.open_inbox,))
+    await rig.agent("a3", (Floor.open_inbox,))
+    await rig.host.clear_down(actor="admin")
+    async with asyncio.timeout(10):
+        await asyncio.gather(*listening)
+
+    def told(seen):
+        return [(name, data.get("agent_id", data.get("recipients"))) for _, name, data in seen if name != "heartbeat"]
+
+    assert told(part) == [
+        ("agent", "a1"),
+        ("agent", "a1"),
+        ("message", 1),
+        ("delivery", "a1"),
+        ("delivery", "a1"),
+        ("cleared", None),
+    ]
+    assert told(whole) == [
+        ("agent", "a1"),
+        ("agent", "a1"),
+        ("message", 2),
+        ("message", 1),
+        ("agent", "a3"),
+        ("delivery", "a1"),
+        ("delivery", "a1"),
+        ("delivery", "a3"),
+        ("cleared", None),
+    ]
+    ids = [event_id for event_id, *_ in whole]
+    assert ids == sorted(ids)
+    (message,) = [data for _, name, data in part if name == "message"]
+    assert (message["agent_ids"], message["by_milestone"]["notified"]) == (["a1"], 1)
+    toast, read = [data for _, name, data in part if name == "delivery"]
+    assert "toast_at" in toast and "notified_at" not in toast
+    assert "read_at" in read and "notified_at" not in read
+    (first_read,) = [data for _, name, data in whole if name == "delivery" and data["agent_id"] == "a3"]
+    assert first_read["read_at"] == first_read["notified_at"]
+
+
+async def test_who_was_away_is_told_to_fetch_afresh(rig):
+    as_of = (await rig.everything.agents())["as_of"]
+    await rig.log_in("a1")
+    seen = []
+    async with asyncio.timeout(10):
+        await collect(rig.everything, as_of, lambda seen: seen[-1][1] == "reset", seen)
+    assert [name for _, name, _ in seen] == ["heartbeat", "reset"]
+
+
+async def test_an_earlier_day_can_still_be_looked_at(rig):
+    sent = await rig.everything.send({"agents": ["a1", "a3"]}, "Hello", request_id="one")
+    day = rig.host.floor.day
+    host = rig.host
+    await host.settled()
+    host._put(host._ahead.tick(day.ends_at))
+    await host.settled()
+    assert (await rig.everything.messages())["messages"] == []
+    (message,) = (await rig.everything.messages(day.day))["messages"]
+    assert message["message_id"] == sent["message_id"]
+    assert message["by_status"]["lost"] == 2
+    (part,) = (await rig.blue.messages(day.day))["messages"]
+    assert part["recipients"] == 1
+    (row,) = (await rig.blue.deliveries(sent["message_id"]))["deliveries"]
+    assert (row["agent_id"], row["status"]) == ("a1", "lost") and row["lost_at"] == row["cleared_at"]
