@@ -1,0 +1,159 @@
+"""The board of the coaching page: what it keeps event by event is what a fresh look at the floor gives."""
+
+from __future__ import annotations
+
+import copy
+import random
+
+import pytest
+
+from coachsim import frames, views
+from coachsim.errors import CoachsimError
+from coachsim.floor import Floor
+from coachsim.models import Agent
+from coachsim.pages.board import Board
+from tests.unit.floors import BREAK, IN, MINUTE, OUT, SCHEDULE, Desk, team
+
+
+def look(desk: Desk, scope=None) -> tuple[dict, dict, dict]:
+    """What the three questions of a page answer now."""
+    seq = desk.floor.seq
+    rows = copy.deepcopy(views.agents(desk.floor, scope))
+    return {}, {"agents": rows, "as_of": seq}, {"messages": views.messages(desk.floor, scope), "as_of": seq}
+
+
+class Watched(Desk):
+    """A desk whose every event is shown to a board as it happens, as the stream would."""
+
+    def __init__(self, scope=None) -> None:
+        self.scope = scope
+        super().__init__()
+        self.shown = Floor(SCHEDULE)
+        for event in self.events:
+            self.shown.apply(event)
+        self.board = Board()
+        self.board.load(*look(self, scope))
+
+    def _do(self, command, *args, **kwargs):
+        self.now += 1  # a frame's times are those of its event: two commands share no microsecond here
+        return self._show((*self.floor.tick(self.now), *command(self.now, *args, **kwargs)))
+
+    def _show(self, events):
+        self.events += events
+        for event in events:
+            self.shown.apply(event)  # watchers see the floor as it was right after each event
+            for name, data in frames.supervisor_frames(self.shown, event, self.scope):
+                self.board.apply(event.seq, name, copy.deepcopy(data))
+        return events
+
+    def wait(self, micros: int = MINUTE):
+        self.now += micros
+        return self._show(self.floor.tick(self.now))
+
+
+def same(board: Board, desk: Desk, scope=None) -> None:
+    _, agents, messages = look(desk, scope)
+    assert sorted(board.agents.values(), key=lambda row: row["agent_id"]) == sorted(
+        agents["agents"], key=lambda row: row["agent_id"]
+    )
+    assert board.all_messages() == messages["messages"]
+    assert board.counts == views.by_state(row.state for row in views.visible_agents(desk.floor, scope))
+    for message_id, rows in board.deliveries.items():
+        fresh = {row["agent_id"]: row for row in views.deliveries(desk.floor, message_id, scope)}
+        for row in (*rows.values(), *fresh.values()):
+            row["cleared_at"] = None  # not shown on the page
+        assert rows == fresh
+
+
+@pytest.mark.parametrize("scope", [None, frozenset({"Blue"})])
+@pytest.mark.parametrize("seed", range(15))
+def test_following_events_gives_what_a_fresh_look_gives(seed: int, scope) -> None:
+    draw = random.Random(seed)
+    desk = Watched(scope)
+    names = ["a1", "a2", "a3", "a4"]
+    for step in range(120):
+        agent = draw.choice(names)
+        try:
+            match draw.randrange(10):
+                case 0 | 1:
+                    desk.state(agent, draw.choice([IN, BREAK, OUT]))
+                case 2:
+                    draw.choice([desk.connect, desk.disconnect])(agent)
+                case 3:
+                    expires = desk.now + draw.randint(1, 20) * MINUTE if draw.random() < 0.4 else None
+                    desk.send(
+                        audience=draw.choice([team("Blue"), team("Blue", "Green")]),
+                        ack_required=draw.random() < 0.5,
+                        expires_at=expires,
+                    )
+                case 4:
+                    desk.send(agent)
+                case 5:
+                    desk.read(agent)
+                case 6 if desk.floor.messages:
+                    desk.ack(agent, draw.choice(list(desk.floor.messages)))
+                case 7 if desk.floor.messages:
+                    desk.toasts(agent, draw.choice(list(desk.floor.messages)))
+                case 8:
+                    desk.wait(draw.randint(1, 8) * MINUTE)
+                case 9 if step % 40 == 39:
+                    desk.clear_by_hand()
+        except CoachsimError:
+            continue  # a command the floor refuses is no event
+        if step == 60:
+            for view in views.messages(desk.floor, scope)[:3]:
+                rows = views.deliveries(desk.floor, view["message_id"], scope)
+                desk.board.open_message(view["message_id"], {"deliveries": rows, "as_of": desk.floor.seq})
+        same(desk.board, desk, scope)
+    assert desk.board.messages
+
+
+def test_an_event_that_an_answer_already_contained_is_not_counted_again() -> None:
+    desk = Watched()
+    desk.log_in("a1")
+    message_id = desk.send("a1")
+    events = [(e, f) for e in desk.events for f in frames.supervisor_frames(desk.floor, e, None)]
+    late = Board()
+    late.load(*look(desk))
+    for event, (name, data) in events:
+        if event.seq > desk.events[-1].seq - 3 and name != "agent":
+            late.apply(event.seq, name, copy.deepcopy(data))
+    assert late.agents["a1"]["unread"] == 1
+    assert late.messages[message_id]["by_milestone"]["notified"] == 1
+
+
+def test_a_browser_is_told_only_what_changed_and_once() -> None:
+    desk = Watched()
+    desk.board.take_changes()
+    for _ in range(20):
+        desk.state("a1", IN)
+        desk.state("a1", BREAK, "tea")
+        desk.state("a1", IN)
+        desk.state("a1", OUT)
+    changes = desk.board.take_changes()
+    assert [row["agent_id"] for row in changes.agents] == ["a1"]
+    assert "campaigns" not in changes.agents[0], "only the fields that can move"
+    assert changes.messages == [] and changes.counts == {"logged_in": 0, "break": 0, "logged_out": 4}
+    assert not desk.board.take_changes()
+
+
+def test_a_new_message_goes_whole_and_later_only_its_counts() -> None:
+    desk = Watched()
+    desk.log_in("a1")
+    desk.send("a1", body="Well done")
+    assert desk.board.take_changes().messages[0]["body"] == "Well done"
+    desk.read("a1")
+    (part,) = desk.board.take_changes().messages
+    assert "body" not in part and part["by_milestone"]["read"] == 1
+
+
+def test_an_agent_who_moves_out_of_scope_or_becomes_inactive_leaves_the_list() -> None:
+    desk = Watched(frozenset({"Blue"}))
+    desk.board.take_changes()
+    desk._do(desk.floor.set_agents, [Agent("a1", "Ann", "Green")], actor="admin")
+    changes = desk.board.take_changes()
+    assert changes.removed == ["a1"] and "a1" not in desk.board.agents
+    assert desk.board.counts["logged_out"] == 1
+    desk._do(desk.floor.set_agents, [Agent("a1", "Anna", "Blue")], actor="admin")
+    changes = desk.board.take_changes()
+    assert changes.removed == [] and changes.agents[0]["name"] == "Anna"

@@ -1,0 +1,261 @@
+"""The coaching page's kernel side over a real floor in the same process; the browser's side has its own tests."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from coachsim.client import LocalClient
+from coachsim.errors import InvalidInput, ServerUnavailable
+from coachsim.floor import Floor
+from coachsim.host import FloorHost
+from coachsim.models import AgentState
+from coachsim.pages import VOILA_TEMPLATE_PATH
+from coachsim.pages.coaching import CoachingPage, expiry_moment
+from coachsim.settings import Settings
+from tests.unit.floors import AGENTS
+
+
+@pytest.fixture
+async def host(tmp_path):
+    host = await FloorHost.open(tmp_path, Settings(time_zone="Europe/London"))
+    await host.do(Floor.set_agents, AGENTS, actor="admin")
+    yield host
+    await host.close()
+
+
+class Browser:
+    """Stands where the browser is: keeps what the page says, and presses its buttons."""
+
+    def __init__(self, page: CoachingPage) -> None:
+        self.page = page
+        self.heard: list[tuple[str, dict]] = []
+        page.send = lambda content, buffers=None: self.heard.append((content["method"], content["args"][0]))
+        page.grid.send = lambda content, buffers=None: self.heard.append((f"grid {content['method']}", content))
+
+    def press(self, event: str, **data) -> None:
+        self.page._handle_event(self.page, {"event": event, "data": data}, [])
+
+    async def wait_for(self, method: str, condition=lambda data: True) -> dict:
+        async with asyncio.timeout(10):
+            while True:
+                for name, data in self.heard:
+                    if name == method and condition(data):
+                        return data
+                await asyncio.sleep(0.01)
+
+    async def preview(self, audience: dict, **more) -> dict:
+        ticket = f"t{len(self.heard)}"
+        self.press("ask_preview", ticket=ticket, audience=audience, **more)
+        return await self.wait_for("previewed", lambda data: data["ticket"] == ticket)
+
+    async def send(self, audience: dict, body: str, digest: str, request_id: str) -> dict:
+        ticket = f"t{len(self.heard)}"
+        self.press(
+            "send_message",
+            ticket=ticket,
+            audience=audience,
+            body=body,
+            request_id=request_id,
+            priority="normal",
+            ack_required=False,
+            recipients_digest=digest,
+        )
+        return await self.wait_for("answered", lambda data: data["ticket"] == ticket)
+
+
+@pytest.fixture
+async def browser(host):
+    page = CoachingPage(LocalClient(host, actor="sup"))
+    browser = Browser(page)
+    await browser.wait_for("line", lambda data: data["state"] == "live")
+    yield browser
+    await page.close_page()
+    page.close()
+
+
+async def test_a_browser_that_is_ready_gets_everything(browser) -> None:
+    browser.heard.clear()
+    browser.press("page_ready")
+    browser.page.grid._heard(None, {"event": "ready"}, [])
+    loaded = await browser.wait_for("loaded")
+    assert loaded["me"]["name"] == "sup" and loaded["counts"]["logged_out"] == 4
+    rows = await browser.wait_for("grid rows")
+    assert [row[0] for row in rows["rows"]] == ["a1", "a2", "a3", "a4"], "no inactive agents"
+    assert rows["clock"]["time_zone"] == "Europe/London"
+
+
+async def test_a_message_is_previewed_sent_once_and_followed_until_it_is_read(host, browser) -> None:
+    await host.do(Floor.connect, "a1", actor="a1")
+    await host.do(Floor.set_state, "a1", AgentState.LOGGED_IN, actor="a1")
+    audience = {"agents": ["a1"]}
+    shown = (await browser.preview(audience))["preview"]
+    assert shown["names"] == [{"agent_id": "a1", "name": "Ann"}]
+    first = await browser.send(audience, "Well done", shown["recipients_digest"], "r1")
+    again = await browser.send(audience, "Well done", shown["recipients_digest"], "r1")
+    message_id = first["sent"]["message_id"]
+    assert again["sent"]["message_id"] == message_id and len(host.floor.messages) == 1
+
+    told = await browser.wait_for("changed", lambda data: "messages" in data)
+    assert told["messages"][0]["body"] == "Well done"
+    browser.press("open_message", message_id=message_id)
+    opened = await browser.wait_for("opened")
+    assert opened["deliveries"][0]["status"] == "notified"
+    await host.do(Floor.open_inbox, "a1", actor="a1")
+    told = await browser.wait_for("changed", lambda data: "deliveries" in data)
+    assert told["deliveries"][0]["status"] == "read"
+    assert told["messages"][0]["by_milestone"]["read"] == 1
+
+
+async def test_an_audience_that_changed_since_the_preview_is_not_sent_to(host, browser) -> None:
+    audience = {"filter": {"state": ["logged_out"]}}
+    digest = (await browser.preview(audience))["preview"]["recipients_digest"]
+    await host.do(Floor.set_state, "a2", AgentState.LOGGED_IN, actor="a2")
+    answer = await browser.send(audience, "Hello", digest, "r1")
+    assert answer["error"]["code"] == "audience_changed"
+    assert not host.floor.messages
+
+
+async def test_what_the_floor_refuses_is_a_sentence_and_no_trouble(browser) -> None:
+    answer = await browser.preview({"agents": ["nobody"]})
+    assert answer["error"]["code"] == "unknown_agent" and answer["error"]["message"].endswith(".")
+    assert not any(method == "trouble" for method, _ in browser.heard)
+
+
+async def test_an_error_in_a_callback_is_on_the_page_and_in_the_log(browser, caplog) -> None:
+    async def broken(_audience):
+        raise ZeroDivisionError("no such luck")
+
+    browser.page.client.preview = broken
+    with caplog.at_level(logging.ERROR):
+        browser.press("ask_preview", ticket="t", audience={"everyone": True})
+        trouble = await browser.wait_for("trouble")
+    assert "no such luck" in trouble["sentence"]
+    assert caplog.records[0].exc_info is not None
+    caplog.clear()
+    browser.heard.clear()
+    browser.press("open_message", message_id="not a number")
+    assert "ValueError" in (await browser.wait_for("trouble"))["sentence"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"create_widget": ["this", "Text"], "id": "x", "props": {}},
+        {"update_ref": {"functionRef": "close"}, "id": "x", "prop": "y"},
+        {"event": "page_ready", "data": {}, "create_widget": ["this", "Text"]},
+        {"event": "_handle_event", "data": {}},
+        {"event": ["page_ready"]},
+        "text",
+    ],
+)
+async def test_a_browser_cannot_make_the_kernel_import_or_call_anything(browser, content, monkeypatch) -> None:
+    def never(*_):
+        raise AssertionError("a module was imported for a browser")
+
+    monkeypatch.setattr("ipyvue.VueTemplateWidget.import_module", never)
+    browser.heard.clear()
+    browser.page._handle_event(browser.page, content, [])
+    assert browser.heard == []
+
+
+async def test_a_browser_sets_nothing_of_the_page(browser) -> None:
+    before = browser.page.template
+    browser.page.set_state({"template": "<script>", "grid": None})
+    browser.page.grid.set_state({"_esm": "x"})
+    assert browser.page.template == before and browser.page.grid._esm != "x"
+
+
+async def test_many_changes_are_a_few_messages_and_the_last_one_arrives(host, browser) -> None:
+    browser.heard.clear()
+    started = asyncio.get_running_loop().time()
+    for _ in range(100):
+        await host.do(Floor.set_state, "a1", AgentState.LOGGED_IN, actor="a1")
+        await host.do(Floor.set_state, "a1", AgentState.LOGGED_OUT, actor="a1")
+    await host.do(Floor.set_state, "a1", AgentState.LOGGED_IN, reason="done", actor="a1")
+    await browser.wait_for("grid patch", lambda data: data["rows"][0]["reason"] == "done")
+    took = asyncio.get_running_loop().time() - started
+    patches = [data for method, data in browser.heard if method == "grid patch"]
+    assert len(patches) <= 2 + took / 0.25
+
+
+class Flaky:
+    """A client whose stream breaks after its first item, and whose server is then away for a while."""
+
+    def __init__(self, inner: LocalClient) -> None:
+        self.inner = inner
+        self.away = 0
+        self.broken = 0
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    async def me(self):
+        if self.away:
+            self.away -= 1
+            raise ServerUnavailable("The server cannot be reached.")
+        return await self.inner.me()
+
+    async def events(self, after):
+        async for item in self.inner.events(after):
+            yield item
+            if self.broken == 0:
+                self.broken, self.away = 1, 1
+                raise ServerUnavailable("The line dropped.")
+
+
+async def test_a_dropped_line_is_said_and_everything_is_fetched_again(host) -> None:
+    page = CoachingPage(Flaky(LocalClient(host, actor="sup")))
+    browser = Browser(page)
+    await browser.wait_for("line", lambda data: data["state"] == "reconnecting")
+    browser.heard.clear()
+    await browser.wait_for("line", lambda data: data["state"] == "live")
+    assert "loaded" in [method for method, _ in browser.heard]
+    await page.close_page()
+
+
+FLOOR = {
+    "time_zone": "Europe/London",
+    "now": "2026-07-01T14:00:00.000000Z",  # 15:00 in London
+    "next_clear_down": "2026-07-02T02:00:00.000000Z",
+}
+
+
+@pytest.mark.parametrize(
+    ("wall", "moment"),
+    [
+        ("", None),
+        ("17:00", "2026-07-01T16:00:00Z"),
+        ("01:30", "2026-07-02T00:30:00Z"),
+        ("03:00", "2026-07-02T02:00:00Z"),
+    ],
+)
+def test_an_expiry_is_the_next_such_time_on_the_floors_clock(wall, moment) -> None:
+    assert expiry_moment(wall, FLOOR) == moment
+
+
+@pytest.mark.parametrize("wall", ["14:59", "15:00", "04:00", "25:00", "soon"])
+def test_an_expiry_that_cannot_be_is_refused_with_a_sentence(wall) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        expiry_moment(wall, FLOOR)
+    assert caught.value.field == "expires_at"
+
+
+def test_a_page_kernel_stays_light() -> None:
+    code = (
+        "import sys\n"
+        "from coachsim.pages.coaching import CoachingPage\n"
+        "from coachsim.remote import RemoteClient\n"
+        "heavy = {'pandas', 'duckdb', 'pyarrow', 'numpy', 'tornado.httpserver', 'voila', 'coachsim.host'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_voila_template_is_where_voila_is_told_to_look() -> None:
+    assert (VOILA_TEMPLATE_PATH / "voila/templates/coachsim/index.html.j2").is_file()
