@@ -176,7 +176,8 @@ async def test_many_changes_are_a_few_messages_and_the_last_one_arrives(host, br
     for _ in range(100):
         await host.do(Floor.set_state, "a1", AgentState.LOGGED_IN, actor="a1")
         await host.do(Floor.set_state, "a1", AgentState.LOGGED_OUT, actor="a1")
-    await host.do(Floor.set_state, "a1", AgentState.LOGGED_IN, reason="done", actor="a1")
+    await host.do(Floor.set_state, "a1", AgentState.LOGGED_IN, actor="a1")
+    await host.do(Floor.set_state, "a1", AgentState.BREAK, reason="done", actor="a1")
     await browser.wait_for("grid patch", lambda data: data["rows"][0]["reason"] == "done")
     took = asyncio.get_running_loop().time() - started
     patches = [data for method, data in browser.heard if method == "grid patch"]
