@@ -28,7 +28,7 @@ GROUP = 1_000
 # Below this, one statement with parameters is quicker than building a frame (measured: 1.5-2 ms against 3).
 _FEW = 3
 _VALUES = "(" + ", ".join("make_timestamp(?)" if name == "happened_at" else "?" for name in COLUMNS) + ")"
-_DERIVED = ("deliveries", "messages", "state_changes", "agent_changes", "audit")
+_DERIVED = ("messages", "state_changes", "agent_changes", "audit")
 
 _logger = logging.getLogger(__name__)
 
@@ -204,19 +204,23 @@ class LogWriter:
 
     def _close_day(self, cleared: ClearedDown) -> None:
         """Turns the open day's views into rows; the day's own row comes last, since it moves where *open* begins."""
+        run = self._connection.execute
         for name in _DERIVED:
-            order = "message_id, agent_id" if name == "deliveries" else "seq"
-            self._connection.execute(f"INSERT INTO closed_{name} BY NAME SELECT * FROM open_{name} ORDER BY {order}")
-        self._connection.execute(
+            run(f"INSERT INTO closed_{name} BY NAME SELECT * FROM open_{name} ORDER BY seq")
+        # Deliveries are worked out once, for the rows and for the day's counts.
+        run("CREATE OR REPLACE TEMP TABLE closing AS SELECT * FROM open_deliveries ORDER BY message_id, agent_id")
+        run("INSERT INTO closed_deliveries BY NAME SELECT * FROM closing")
+        run(
             """
             INSERT INTO closed_days BY NAME
             SELECT day, began_seq, began_at, time_zone, $1::BIGINT AS cleared_seq,
                    make_timestamp($2::BIGINT) AS cleared_at, deliveries, lost
-            FROM (SELECT count(*) AS deliveries, count(lost_at) AS lost FROM open_deliveries)
+            FROM (SELECT count(*) AS deliveries, count(lost_at) AS lost FROM closing)
             LEFT JOIN open_days ON true
             """,
             [cleared.seq, cleared.happened_at],
         )
+        run("DROP TABLE closing")
 
     # --- reading, off the event loop ---
 
