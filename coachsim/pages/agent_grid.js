@@ -138,6 +138,8 @@ class List {
   /* --- data from the kernel --- */
 
   take(message) {
+    const missed = this.heard !== undefined && message.n !== this.heard + 1;
+    this.heard = message.n;
     if (message.method === "rows") {
       this.rows = new Map(message.rows.map((cells) => {
         const row = Object.fromEntries(cells.map((cell, at) => [message.columns[at], cell]));
@@ -147,9 +149,8 @@ class List {
       this.setClock(message.clock);
       this.loaded = true;
       this.sort();
-    } else if (message.method === "clock") {
-      this.setClock(message.clock);
-      this.draw();
+    } else if (missed && this.loaded) {
+      this.model.send({ event: "ready" }); // the line broke for a moment: all rows again
     } else if (message.method === "patch") {
       let resort = message.removed.length > 0;
       for (const id of message.removed) this.rows.delete(id);

@@ -32,6 +32,7 @@ class AgentGrid(anywidget.AnyWidget):
         self.filter: dict[str, list[str]] = {}
         self.search = ""
         self._source = source
+        self._told = 0
         self.on_msg(self._heard)
 
     def set_state(self, sync_data: Json) -> None:
@@ -43,12 +44,20 @@ class AgentGrid(anywidget.AnyWidget):
         if found is not None:
             rows, clock = found
             table = [[row[name] for name in _COLUMNS] for row in rows]
-            self.send({"method": "rows", "columns": _COLUMNS, "rows": table, "clock": clock})
+            self._tell({"method": "rows", "columns": _COLUMNS, "rows": table, "clock": clock})
 
     def patch(self, rows: list[Json], removed: list[str]) -> None:
         """Changes some rows: whole ones, or only the fields that moved."""
         if rows or removed:
-            self.send({"method": "patch", "rows": rows, "removed": removed})
+            self._tell({"method": "patch", "rows": rows, "removed": removed})
+
+    def beat(self) -> None:
+        """Lets a browser notice that the last change did not reach it."""
+        self._tell({"method": "beat"})
+
+    def _tell(self, content: Json) -> None:
+        self._told += 1
+        self.send(content | {"n": self._told})
 
     def _heard(self, _widget: Any, content: Any, _buffers: Any) -> None:
         match content:

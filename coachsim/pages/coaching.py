@@ -71,13 +71,14 @@ class CoachingPage(VuetifyTemplate):
         self.client = client
         self.board = Board()
         self._jobs: set[asyncio.Task[None]] = set()
+        self._told = 0
         self._feed = Feed(
             client,
             self.board,
             loaded=self._show_all,
             changed=self._show_changes,
             line=lambda state: self._tell("line", {"state": state}),
-            beat=lambda: self._tell("beat", {"state": self._feed.state}),
+            beat=self._beat,
             failed=self.failed,
         )
         super().__init__(grid=AgentGrid(self._agent_rows))
@@ -101,7 +102,13 @@ class CoachingPage(VuetifyTemplate):
     # --- to the browser ---
 
     def _tell(self, method: str, data: Json) -> None:
-        self.send({"method": method, "args": [data]})
+        # Numbered, so that a browser whose line broke for a moment notices what it missed and asks for everything.
+        self._told += 1
+        self.send({"method": method, "args": [data | {"n": self._told}]})
+
+    def _beat(self) -> None:
+        self._tell("beat", {"state": self._feed.state})
+        self.grid.beat()
 
     def _agent_rows(self) -> tuple[list[Json], Json] | None:
         if not self.board.floor:
