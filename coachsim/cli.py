@@ -60,6 +60,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     from coachsim.server.site import Options
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("tornado.application").setLevel(logging.WARNING)
     logging.getLogger("tornado.access").setLevel(logging.WARNING)
     logging.getLogger("coachsim.access").setLevel(logging.INFO if arguments.verbose else logging.WARNING)
     options = Options(

@@ -136,7 +136,7 @@ class Server:
             undo.append(store.close)
             _check_address(options, store)
             sockets = _listen(options)
-            undo.append(lambda: [each.close() for each in sockets])
+            undo.append(lambda: _close(sockets))
             if options.demo:
                 settings = replace(settings, disconnect_after_s=0)
             host = await FloorHost.open(options.data_dir, settings)
@@ -145,7 +145,7 @@ class Server:
                 agents = await asyncio.to_thread(roster.load, options.roster)
                 await host.do(Floor.set_agents, agents, actor="roster")
             site = Site(options, host, store, provider, cookie_secret(options.data_dir))
-            undo[:] = [site.close, lambda: [each.close() for each in sockets]]
+            undo[:] = [site.close, lambda: _close(sockets)]
             if options.demo:
                 site.demo = await demo.set_up(host, site.accounts)
                 site.setup_token = None
@@ -206,6 +206,11 @@ def _listen(options: Options) -> list[socket.socket]:
         raise CoachsimError(
             f"Port {options.port} of {options.address} cannot be used: {reason}. Choose another with --port."
         ) from error
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    for each in sockets:
+        each.close()
 
 
 def _url(options: Options, sockets: list[socket.socket]) -> str:

@@ -114,9 +114,9 @@ class ApiHandler(FrontHandler):
     An answer is a dict (200), a (status, dict) pair, or None (204, or already answered).
     """
 
-    def initialize(self, endpoints: dict[str, Endpoint]) -> None:
+    def initialize(self, endpoints: dict[str, Endpoint] | None = None) -> None:
         """``endpoints``: this path's lines of the access table, by method."""
-        self.endpoints = endpoints
+        self.endpoints = endpoints or {}
 
     async def prepare(self) -> None:
         """Lets in whom the access table lets in."""
@@ -196,12 +196,8 @@ class ApiHandler(FrontHandler):
 class NoSuchApi(ApiHandler):
     """Any other path under /api/."""
 
-    def initialize(self) -> None:
-        """Has no line in the access table."""
-        self.endpoints = {}
-
     async def prepare(self) -> None:
-        """404 for everyone."""
+        """404 for everyone: it has no line in the access table."""
         self.fail(NotFound("There is no such address in the API."))
 
 

@@ -35,6 +35,13 @@ from voila.exporter import VoilaExporter
 
 _KERNEL_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LEFT_OUT = ("/voila/tree", "/voila/api/contents", "/voila/files", "/login", "/logout")
+_EXTENSIONS = (
+    "anywidget",
+    "jupyter-vue",
+    "jupyter-vuetify",
+    "@jupyter-widgets/jupyterlab-manager",
+    "@voila-dashboards/widgets-manager8",
+)
 _LAST_RESORT_S = 8.0
 
 
@@ -62,7 +69,7 @@ class DeskKernels(AsyncMappingKernelManager):
     orphan_after = Float(90.0, help="Seconds without a page after which a kernel is ended.").tag(config=True)
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self.owners: dict[str, str] = {}
         self._alone_since: dict[str, float] = {}
 
@@ -146,6 +153,12 @@ def _end_with_front_door() -> None:
     os._exit(1)
 
 
+def _without_mathjax(page_config: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Formulas would be set by a script from outside; no page has any."""
+    disabled = [*page_config.get("disabledExtensions", []), "@jupyterlab/mathjax2-extension:plugin"]
+    return page_config | {"disabledExtensions": disabled}
+
+
 def _config(told: dict[str, Any]) -> Config:
     config = Config()
     config.Voila.update(
@@ -154,14 +167,16 @@ def _config(told: dict[str, Any]) -> Config:
         open_browser=False,
         config_file_paths=[],
         identity_provider_class=DeskIdentity,
-        mathjax_url="",
-        log_level="WARNING",
+        tornado_settings={"ws_ping_interval": 30_000, "ws_ping_timeout": 30_000},  # ms, as Jupyter has it
+        log_level="WARN",
     )
     config.VoilaConfiguration.update(
         template=told["template"],
         allow_template_override="NO",
         allow_theme_override="NO",
         file_allowlist=[],
+        extension_allowlist=list(_EXTENSIONS),
+        page_config_hook=_without_mathjax,
         http_header_envs=["X-Coach-User", "X-Coach-Ticket"],
         multi_kernel_manager_class=DeskKernels,
         preheat_kernel=False,

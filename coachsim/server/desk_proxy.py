@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import unquote
 
 from jupyter_server_proxy.handlers import NamedLocalProxyHandler
@@ -20,7 +20,7 @@ from coachsim.server.site import Site
 
 DESK_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline';"
-    " img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:;"
+    " img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' blob:; worker-src 'self' blob:;"
     " object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
 _RENDER = re.compile(r"voila/render/([a-z_]+)\.ipynb")
@@ -46,7 +46,6 @@ class DeskProxy(NamedLocalProxyHandler):
 
     name = "desk"
     caller: Caller | None = None
-    open_ones: ClassVar[None] = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, absolute_url=True, update_last_activity=False, **kwargs)
@@ -78,7 +77,7 @@ class DeskProxy(NamedLocalProxyHandler):
 
     # --- who comes through ---
 
-    async def prepare(self) -> None:  # type: ignore[override]
+    async def prepare(self) -> None:
         """Instead of Jupyter's checks, the front door's own."""
         self.current_user = self._jupyter_current_user = None
         check_host(self)
@@ -184,7 +183,7 @@ class DeskProxy(NamedLocalProxyHandler):
 
     # --- websockets ---
 
-    def open(self, path: str) -> Awaitable[None]:  # type: ignore[override]
+    def open(self, path: str) -> Awaitable[None]:
         """Connects a page to its kernel."""
         self.settings["desk_sockets"].add(self)
         return super().open(path)  # type: ignore[no-any-return]

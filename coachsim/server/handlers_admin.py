@@ -75,8 +75,9 @@ class LogTable(ApiHandler):
         """One of the log's tables for some days, within the caller's teams."""
         if table not in TABLES:
             raise NotFound(f"The log has no table {table!r}; it has {', '.join(TABLES)}.")
-        days = [self.get_query_argument(name, None) for name in ("from", "to")]
-        data = await asyncio.to_thread(self.site.host.writer.snapshot, table, *days, self.who.account.scope)
+        first, last = (self.get_query_argument(name, None) for name in ("from", "to"))
+        scope = self.who.account.scope
+        data = await asyncio.to_thread(self.site.host.writer.snapshot, table, first, last, scope)
         self.set_header("Content-Type", "application/vnd.apache.parquet")
         self.set_header("Content-Disposition", f'attachment; filename="{table}.parquet"')
         self.finish(data)
