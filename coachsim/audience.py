@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from coachsim.errors import EmptyAudience, InactiveAgent, UnknownAgent, UnknownGroup
 from coachsim.models import GROUP_KINDS, Audience, Filter
@@ -62,3 +63,12 @@ def _matching(floor: FloorState, wanted: Filter, scope: Scope) -> Collection[str
             members.update(group)
         chosen = members if chosen is None else chosen & members
     return floor.agents if chosen is None else chosen
+
+
+def part_in_scope(audience: Audience, agent_ids: Collection[str], scope: Scope) -> Audience:
+    """An audience without what names agents or teams outside the scope; ``agent_ids`` are its recipients in scope."""
+    if scope is None or audience.everyone:
+        return audience
+    if audience.filter is None:
+        return Audience(agents=tuple(agent_ids))
+    return Audience(filter=replace(audience.filter, team=tuple(team for team in audience.filter.team if team in scope)))

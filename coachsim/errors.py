@@ -22,7 +22,7 @@ class CoachsimError(Exception):
         self.field = field
 
 
-class InvalidInput(CoachsimError):
+class InvalidInput(CoachsimError, ValueError):
     """A value that is malformed, too long, out of range or misspelt."""
 
     code = "invalid_input"

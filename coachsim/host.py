@@ -18,11 +18,10 @@ from coachsim.clock import Clock, ClockWatch, SystemClock
 from coachsim.days import SECOND, Schedule
 from coachsim.errors import LogError, LogUnavailable
 from coachsim.floor import FLOOR, Floor
-from coachsim.log import LogWriter
+from coachsim.log import LOG_FILE, LogWriter, Run
 from coachsim.models import DayBegan, Event
 from coachsim.settings import Settings
 
-LOG_FILE = "log.duckdb"
 _LOOK_EVERY = 1.0
 _RETRY_EVERY = 2.0
 _logger = logging.getLogger(__name__)
@@ -57,7 +56,8 @@ class FloorHost:
         Raises ``LogLocked`` or ``LogDamaged``.
         """
         data_dir.mkdir(parents=True, exist_ok=True)
-        writer = await asyncio.to_thread(LogWriter.open, data_dir / LOG_FILE)
+        run = Run(kind="live", site=settings.site, floor_name=settings.floor_name, time_zone=settings.time_zone)
+        writer = await asyncio.to_thread(LogWriter.open, data_dir / LOG_FILE, run)
         try:
             floor = _new_floor(settings)
             restored = await asyncio.to_thread(writer.load)

@@ -14,8 +14,9 @@ from datetime import date
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from coachsim.audience import Scope
+from coachsim.audience import Scope, part_in_scope
 from coachsim.errors import InvalidInput
+from coachsim.models import Audience
 from coachsim.records import to_json
 
 if TYPE_CHECKING:
@@ -113,9 +114,7 @@ _QUERIES = {
 }
 
 
-def snapshot(
-    cursor: DuckDBPyConnection, table: str, start_day: str | None, end_day: str | None, teams: Scope
-) -> bytes:
+def snapshot(cursor: DuckDBPyConnection, table: str, start_day: str | None, end_day: str | None, teams: Scope) -> bytes:
     """The table as Parquet: days from ``start_day`` to ``end_day`` (labels, both included), within ``teams``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -190,12 +189,7 @@ def _replaced(batch: pa.RecordBatch, column: str, values: list[str]) -> pa.Recor
 
 def reduced_audience(text: str, agent_ids: list[str], teams: Collection[str]) -> str:
     """An audience's JSON without what names agents or teams outside the scope."""
-    audience = json.loads(text)
-    if "agents" in audience:
-        audience["agents"] = agent_ids
-    elif "team" in audience.get("filter", {}):
-        audience["filter"]["team"] = [team for team in audience["filter"]["team"] if team in teams]
-    return to_json(audience)
+    return to_json(part_in_scope(Audience.from_json(json.loads(text)), agent_ids, teams).to_json())
 
 
 def _reduced_detail(text: str, agent_ids: list[str], teams: Collection[str]) -> str:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from coachsim.audience import Scope, in_scope
+from coachsim.audience import Scope, in_scope, part_in_scope
 from coachsim.days import to_iso
 from coachsim.errors import UnknownMessage
 from coachsim.floor import Floor, recipients_digest
@@ -110,14 +110,15 @@ def message(floor: FloorState, row: MessageRow, scope: Scope) -> Json | None:
     if not deliveries:
         return None
     sent = row.message
-    audience = _audience_in_scope(sent.audience, deliveries, scope)
+    agent_ids = [delivery.agent_id for delivery in deliveries]
+    audience = part_in_scope(sent.audience, agent_ids, scope)
     statuses = Counter(delivery.status for delivery in deliveries)
     return {
         "message_id": sent.message_id,
         "sent_at": to_iso(sent.sent_at),
         "sender": sent.sender,
         "audience": audience.to_json(),
-        "audience_text": audience_text(floor, audience, [delivery.agent_id for delivery in deliveries]),
+        "audience_text": audience_text(floor, audience, agent_ids),
         "body": sent.body,
         "priority": sent.priority.value,
         "ack_required": sent.ack_required,
@@ -131,18 +132,6 @@ def message(floor: FloorState, row: MessageRow, scope: Scope) -> Json | None:
             "acknowledged": sum(delivery.acknowledged_at is not None for delivery in deliveries),
         },
     }
-
-
-def _audience_in_scope(audience: Audience, deliveries: list[Delivery], scope: Scope) -> Audience:
-    """The audience without what names agents or teams outside the scope."""
-    if scope is None or audience.everyone:
-        return audience
-    if audience.agents:
-        return Audience(agents=tuple(delivery.agent_id for delivery in deliveries))
-    given = dict(audience.filter.given) if audience.filter else {}
-    if "team" in given:
-        given["team"] = tuple(team for team in given["team"] if team in scope)
-    return Audience.from_json({"filter": given})
 
 
 def messages(floor: FloorState, scope: Scope) -> list[Json]:
