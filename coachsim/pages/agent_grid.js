@@ -419,9 +419,9 @@ class List {
     bits.name.textContent = row ? row.name : item.team;
     bits.extra.textContent = row ? "" : `${item.ids.length.toLocaleString("en")} agent${item.ids.length === 1 ? "" : "s"}`;
     bits.team.textContent = row ? row.team : "";
-    bits.word.textContent = row ? STATES[row.state] + (row.reason && row.state !== "logged_in" ? ` · ${row.reason}` : "") : "";
     const noPage = row && row.state === "logged_in" && !row.connected;
-    bits.word.title = noPage ? "logged in, but no page is open" : bits.word.textContent;
+    bits.word.textContent = row ? STATES[row.state] + (noPage ? " · no page" : row.reason ? ` · ${row.reason}` : "") : "";
+    bits.word.title = noPage ? "logged in, but no page is open: told of messages once it is" : bits.word.textContent;
     node.classList.toggle("cg-nopage", Boolean(noPage));
     bits.since.textContent = row ? since(row.since, now) : "";
     bits.unread.textContent = row && row.unread ? String(row.unread) : "";

@@ -1,0 +1,244 @@
+"""The coaching page in a real browser, through the front door, Voila and a kernel, on a real floor."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Locator, Page, expect
+
+from coachsim.floor import Floor
+from coachsim.models import Agent, AgentState
+from coachsim.server.accounts import Account, hash_password
+from coachsim.server.app import Server
+from coachsim.server.site import Options
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(180),
+]
+
+PASSWORD = "correct horse battery"
+IN, BREAK, OUT = AgentState.LOGGED_IN, AgentState.BREAK, AgentState.LOGGED_OUT
+TEAMS = ("Amber", "Blue", "Green", "Violet", "Slate")
+
+
+def people() -> list[Agent]:
+    """250 agents in five teams of 50; a007 is the only Dana Reyes."""
+    agents = []
+    for n in range(1, 251):
+        name = "Dana Reyes" if n == 7 else f"Agent {n:03}"
+        campaign = "Renewals" if n % 2 else "Spring"
+        agents.append(Agent(f"a{n:03}", name, TEAMS[n % 5], (campaign,), (f"List {n % 3 + 1}",), ("Inbound",)))
+    return agents
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("desk")
+    (folder / "settings.toml").write_text('floor_name = "Leeds floor"\ntime_zone = "Europe/London"\n', encoding="utf-8")
+    server = await Server.start(Options(folder, port=0))
+    host = server.site.host
+    await host.do(Floor.set_agents, people(), actor="admin")
+    for agent_id in ("a007", "a002"):
+        await host.do(Floor.connect, agent_id, actor=agent_id)
+        await host.do(Floor.set_state, agent_id, IN, actor=agent_id)
+    server.site.accounts.add(
+        Account("sup", frozenset({"supervisor"}), None, None), hash_password(PASSWORD), actor="test"
+    )
+    yield server
+    await server.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(server, browser, page_log) -> Page:
+    """The coaching page, live. Voila's bundle and newer extensions warn about each other's versions."""
+    page_log.expect("Unsatisfied version", "No satisfying version", "503", "mathjax", "404 (Not Found)")
+    context = await browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB")
+    context.set_default_timeout(15_000)
+    page_log.watch(context)
+    page = await context.new_page()
+    await page.goto(f"{server.url}/login?next=/coaching")
+    await page.get_by_label("Name").fill("sup")
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in").click()
+    await is_live(page)
+    yield page
+    await context.close()
+
+
+async def is_live(page: Page) -> None:
+    await expect(page.get_by_role("status", name="Connection")).to_have_text("live", timeout=90_000)
+    await expect(page.get_by_text("agents in the list")).to_be_visible()
+
+
+def grid(page: Page) -> Locator:
+    return page.get_by_role("grid", name="Agents")
+
+
+def message_box(page: Page) -> Locator:
+    return page.get_by_role("textbox", name="Message", exact=True)
+
+
+def button(where: Page | Locator, name: str) -> Locator:
+    return where.get_by_role("button", name=name, exact=True)
+
+
+async def until(holds: Callable[[], object], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
+def newest(server: Server):
+    floor = server.site.host.floor
+    return floor.messages[max(floor.messages)]
+
+
+async def test_the_whole_floor_is_listed_but_only_the_rows_in_view_are_in_the_document(page) -> None:
+    await expect(grid(page)).to_have_attribute("aria-rowcount", "256")  # heading, 5 teams, 250 agents
+    assert await grid(page).get_by_role("row").count() < 60
+    await expect(page.get_by_text("250 of 250 agents in the list")).to_be_visible()
+    await expect(page.get_by_text("Leeds floor")).to_be_visible()
+    assert await page.title() == "Coaching"
+    await grid(page).evaluate("grid => { grid.scrollTop = grid.scrollHeight }")
+    await expect(grid(page).get_by_role("row", name=re.compile("Agent 248"))).to_be_visible()
+    await page.get_by_role("searchbox", name="Search agents").fill("dana r")
+    await expect(page.get_by_text("1 of 250 agents in the list")).to_be_visible()
+
+
+async def test_one_agent_is_told_by_name_once_and_the_page_moves_when_they_read(server, page) -> None:
+    await page.get_by_role("searchbox", name="Search agents").fill("Dana")
+    await grid(page).get_by_role("row", name=re.compile("Dana Reyes")).click()
+    body = "Well <b>done</b>\n\u202eשלום\u202c 🎉 " + "Ｗ" * 100
+    await message_box(page).fill(body)
+    before = len(server.site.host.floor.messages)
+    await button(page, "Send to Dana Reyes").click()
+    dialog = page.get_by_role("dialog", name="Send to Dana Reyes?")
+    await expect(dialog).to_contain_text("who is logged in now")
+    assert await dialog.locator("blockquote").inner_text() == body
+    await button(dialog, "OK").dblclick()
+    await expect(page.get_by_text("Sent to Dana Reyes")).to_be_visible()
+    await expect(message_box(page)).to_have_value("")
+    assert len(server.site.host.floor.messages) == before + 1
+    assert newest(server).message.body == body
+
+    card = page.get_by_role("article").first
+    assert await card.locator(".body").inner_text() == body
+    await expect(card).to_contain_text("0 of 1 read")
+    await card.get_by_role("button", name=re.compile("recipients")).click()
+    table = card.get_by_role("region", name="Recipients")
+    await expect(table).to_contain_text("notified, not read")
+    await server.site.host.do(Floor.open_inbox, "a007", actor="a007")
+    await expect(card).to_contain_text("1 of 1 read")
+    await expect(table.get_by_role("cell", name="read", exact=True)).to_be_visible()
+
+
+async def test_a_group_by_filters_and_a_changed_filter_drops_what_it_hides(server, page) -> None:
+    everyone = button(page, "Send to all 250 in list")
+    await message_box(page).fill("Queue is long until noon.")
+    await expect(everyone).to_be_disabled()
+    await page.get_by_role("checkbox", name="everyone").check()
+    await expect(everyone).to_be_enabled()
+    await page.get_by_role("checkbox", name="everyone").uncheck()
+
+    await grid(page).get_by_role("checkbox", name="Select team Amber").check()
+    await expect(button(page, "Send to 50 selected")).to_be_enabled()
+    await button(page, "Filter").click()
+    choices = page.get_by_role("group", name="Filter choices")
+    await choices.get_by_role("checkbox", name="Blue", exact=True).check()
+    await choices.get_by_role("checkbox", name="Spring", exact=True).check()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_text("25 of 250 agents in the list")).to_be_visible()
+    await expect(button(page, "Send to selected")).to_be_disabled()
+
+    await button(page, "Send to all 25 in list").click()
+    dialog = page.get_by_role("dialog", name="Send to 25 agents?")
+    await dialog.get_by_text("Show the names").click()
+    assert await dialog.get_by_role("group").get_by_role("listitem").count() == 25
+    await button(dialog, "Cancel").click()
+    await expect(message_box(page)).to_have_value("Queue is long until noon.")
+    await button(page, "Send to all 25 in list").click()
+    await button(dialog, "OK").click()
+    await expect(page.get_by_text("Sent to 25 agents")).to_be_visible()
+    assert newest(server).message.audience.filter.given == {"campaign": ("Spring",), "team": ("Blue",)}
+    await button(page, "Remove filter Team: Blue").click()
+    await expect(page.get_by_text("125 of 250 agents in the list")).to_be_visible()
+
+
+async def test_with_a_search_the_audience_is_these_very_agents(server, page) -> None:
+    await button(page, "Filter").click()
+    await page.get_by_role("group", name="Filter choices").get_by_role("checkbox", name="Green", exact=True).check()
+    await page.keyboard.press("Escape")
+    await page.get_by_role("searchbox", name="Search agents").fill("Agent 01")
+    await message_box(page).fill("You two.")
+    await button(page, "Send to all 2 in list").click()
+    await button(page.get_by_role("dialog"), "OK").click()
+    await expect(page.get_by_text("Sent to 2 agents")).to_be_visible()
+    assert newest(server).message.audience.agents == ("a012", "a017")
+
+
+async def test_an_audience_that_changed_is_shown_again_and_nothing_was_sent(server, page) -> None:
+    host = server.site.host
+    await button(page, "Filter").click()
+    choices = page.get_by_role("group", name="Filter choices")
+    await choices.get_by_role("checkbox", name="logged in", exact=True).check()
+    await page.keyboard.press("Escape")
+    await message_box(page).fill("To those here.")
+    await page.get_by_role("button", name=re.compile(r"Send to all \d+ in list")).click()
+    dialog = page.get_by_role("dialog")
+    await expect(button(dialog, "OK")).to_be_enabled()
+    before = len(host.floor.messages)
+    await host.do(Floor.set_state, "a003", IN, actor="a003")
+    await button(dialog, "OK").click()
+    await expect(dialog.get_by_role("alert")).to_contain_text("Nothing was sent")
+    assert len(host.floor.messages) == before
+    await button(dialog, "OK").click()
+    await expect(page.get_by_text("✓ Sent to")).to_be_visible()
+    assert len(host.floor.messages) == before + 1 and "a003" in newest(server).deliveries
+
+
+async def test_what_was_typed_chosen_and_selected_survives_a_reload_and_an_error(page) -> None:
+    await page.get_by_role("searchbox", name="Search agents").fill("Dana")
+    await grid(page).get_by_role("row", name=re.compile("Dana Reyes")).click()
+    await message_box(page).fill("Half a thought")
+    await page.get_by_label("expires at").fill("03:01")  # after the night's clear-down, whatever the time is now
+    await button(page, "Send to Dana Reyes").click()
+    await expect(page.get_by_role("alert")).to_contain_text("Choose a later time")
+    await page.reload()
+    await is_live(page)
+    await expect(message_box(page)).to_have_value("Half a thought")
+    await expect(button(page, "Send to Dana Reyes")).to_be_enabled()
+
+
+async def test_the_keyboard_is_enough(server, page) -> None:
+    await page.get_by_role("searchbox", name="Search agents").focus()
+    await page.keyboard.press("Tab")
+    await expect(grid(page)).to_be_focused()
+    for key in ("ArrowDown", "ArrowDown", "Space", "Shift+ArrowDown", "Shift+ArrowDown"):
+        await page.keyboard.press(key)
+    await expect(button(page, "Send to 3 selected")).to_be_visible()
+    await page.keyboard.press("Home")
+    await page.keyboard.press("Enter")
+    await message_box(page).focus()
+    await page.keyboard.type("By hand")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("button", name=re.compile("^Send to Agent"))).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(button(page.get_by_role("dialog"), "OK")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("✓ Sent to Agent")).to_be_visible()
+    assert newest(server).message.body == "By hand"
+
+
+async def test_a_session_that_ends_elsewhere_is_said_and_the_text_stays(server, page, page_log) -> None:
+    page_log.expect("401", "403")
+    await message_box(page).fill("Not sent yet")
+    server.site.sessions.end_all_of(["sup"])
+    await expect(page.get_by_role("link", name="sign in again")).to_be_visible(timeout=30_000)
+    await expect(message_box(page)).to_have_value("Not sent yet")
