@@ -42,8 +42,8 @@ check: $(VENV)/.has-test
 	@$(BIN)/mypy
 	@find dashboards notebooks -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*' 2>/dev/null \
 	| while read -r notebook; do \
-		$(BIN)/nbstripout --verify "$$notebook" >/dev/null \
-		|| { echo "$$notebook has outputs in it; run: $(BIN)/nbstripout $$notebook" >&2; exit 1; }; \
+		$(BIN)/nbstripout --keep-id --verify "$$notebook" >/dev/null \
+		|| { echo "$$notebook has outputs in it; run: $(BIN)/nbstripout --keep-id $$notebook" >&2; exit 1; }; \
 	done
 
 lab: $(VENV)/.has-notebooks
