@@ -416,7 +416,7 @@ class List {
     box.checked = row ? chosen : chosen === item.ids.length;
     box.indeterminate = !row && chosen > 0 && chosen < item.ids.length;
     box.setAttribute("aria-label", row ? `Select ${row.name}` : `Select team ${item.team}`);
-    bits.name.textContent = row ? row.name : item.team;
+    bits.name.textContent = bits.name.title = row ? row.name : item.team;
     bits.extra.textContent = row ? "" : `${item.ids.length.toLocaleString("en")} agent${item.ids.length === 1 ? "" : "s"}`;
     bits.team.textContent = row ? row.team : "";
     const noPage = row && row.state === "logged_in" && !row.connected;

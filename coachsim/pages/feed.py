@@ -1,4 +1,4 @@
-"""Follows a floor through its client: loads, listens, reconnects, and tells a page at most four times a second."""
+"""Follows a floor through its client: loads, listens, reconnects, and tells a page no more often than it can show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from coachsim.pages.board import Board, Json
 if TYPE_CHECKING:
     from coachsim.client import FloorClient
 
-PAUSE_S = 0.25
+PAUSE_S = 0.5  # an update is one message to the list and one to the page: four a second at most
 BEAT_S = 4.0
 _RETRY_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 _logger = logging.getLogger(__name__)

@@ -16,6 +16,7 @@ from coachsim.host import FloorHost
 from coachsim.models import AgentState
 from coachsim.pages import VOILA_TEMPLATE_PATH
 from coachsim.pages.coaching import CoachingPage, expiry_moment
+from coachsim.pages.feed import PAUSE_S
 from coachsim.settings import Settings
 from tests.unit.floors import AGENTS
 
@@ -181,7 +182,7 @@ async def test_many_changes_are_a_few_messages_and_the_last_one_arrives(host, br
     await browser.wait_for("grid patch", lambda data: data["rows"][0]["reason"] == "done")
     took = asyncio.get_running_loop().time() - started
     patches = [data for method, data in browser.heard if method == "grid patch"]
-    assert len(patches) <= 2 + took / 0.25
+    assert len(patches) <= 2 + took / PAUSE_S
 
 
 class Flaky:
