@@ -196,7 +196,7 @@ def _clear_down(arguments: argparse.Namespace) -> None:
 
 
 def _log_backup(arguments: argparse.Namespace) -> None:
-    from coachsim.host import LOG_FILE
+    from coachsim.log import LOG_FILE
     from coachsim.server.local import RunningServer
 
     path = Path(arguments.file).absolute()

@@ -103,6 +103,8 @@ class Floor(FloorState):
         clear-downs for later; one that comes late for that reason happens at the time of the newest event.
         """
         self._check_time(at)
+        if not self._anything_due(at):
+            return ()
         events: list[Event] = []
         while (due := self._next(hold_clear_down)) is not None and due[0] <= at:
             moment, kind, subject = due
@@ -114,6 +116,14 @@ class Floor(FloorState):
             else:
                 events.append(self._change_state(moment, FLOOR, subject, AgentState.LOGGED_OUT, "disconnected"))
         return tuple(events)
+
+    def _anything_due(self, at: int) -> bool:
+        """Quickly: False where nothing can be due; True where a closer look is needed."""
+        return (
+            (self.day is not None and self.day.ends_at <= at)
+            or (bool(self._expiries) and self._expiries[0][0] <= at)
+            or (bool(self._pageless) and self._pageless[0][0] + self.disconnect_after <= at)
+        )
 
     def _next(self, hold_clear_down: bool) -> tuple[int, int, str] | None:
         dues: list[tuple[int, int, str]] = []
