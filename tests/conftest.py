@@ -38,3 +38,10 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own server or data folder must not be what a test talks to."""
     for name in ("COACHSIM_URL", "COACHSIM_DATA"):
         monkeypatch.delenv(name, raising=False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in tests/browser has the mark ``browser``, whoever forgets it."""
+    for item in items:
+        if "browser" in item.path.parent.parts:
+            item.add_marker(pytest.mark.browser)
