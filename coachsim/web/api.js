@@ -4,19 +4,17 @@
 export const seat = new URLSearchParams(location.search).get("seat");
 
 export class ApiError extends Error {
-	/** `status` is 0 when the server was not reached at all. */
-	constructor(message, { status = 0, code = "unreachable" } = {}) {
+	/** `status` is 0 when the server was not reached. */
+	constructor(message, status = 0, code = "") {
 		super(message);
-		this.status = status;
-		this.code = code;
+		Object.assign(this, { status, code });
 	}
 	get temporary() { return this.status === 0 || this.status === 429 || this.status >= 500; }
 }
 
-/** The address of an endpoint, with the seat where this page has one. */
-export function address(path, query = {}) {
+/** An endpoint's address, with this page's seat. */
+export function address(path) {
 	const url = new URL(path, location.origin);
-	for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
 	if (seat) url.searchParams.set("seat", seat);
 	return url.href;
 }
@@ -25,25 +23,20 @@ const cookie = (name) =>
 	decodeURIComponent(document.cookie.split("; ").find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1) ?? "");
 
 async function request(method, path, body) {
-	const headers = { Accept: "application/json" };
-	if (method !== "GET") headers["X-XSRFToken"] = cookie("_xsrf");
-	if (body !== undefined) headers["Content-Type"] = "application/json";
+	const headers = method === "GET" ? {} : { "X-XSRFToken": cookie("_xsrf") };
+	if (body) headers["Content-Type"] = "application/json";
 	let response;
 	try {
 		response = await fetch(address(path), {
-			method, headers, credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(20_000),
-			body: body === undefined ? undefined : JSON.stringify(body),
+			method, headers, cache: "no-store", signal: AbortSignal.timeout(20_000), body: JSON.stringify(body),
 		});
 	} catch {
-		throw new ApiError("The server could not be reached. Check the connection; this page keeps trying.");
+		throw new ApiError("The server could not be reached. Check the connection and try again.");
 	}
-	const text = await response.text().catch(() => "");
-	let answer = null;
-	try { answer = text ? JSON.parse(text) : null; } catch { /* not JSON: told below by its status, if it is a failure */ }
+	const answer = await response.json().catch(() => null); // a failure that is not JSON is told by its status
 	if (response.ok) return answer;
-	throw new ApiError(answer?.error?.message ?? `The server answered ${response.status} to ${method} ${path}. Try again.`, {
-		status: response.status, code: answer?.error?.code ?? "error",
-	});
+	const sentence = answer?.error?.message ?? `The server answered ${response.status} to ${method} ${path}. Try again.`;
+	throw new ApiError(sentence, response.status, answer?.error?.code);
 }
 
 export const get = (path) => request("GET", path);

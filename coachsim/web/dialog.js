@@ -12,19 +12,20 @@ export class Dialog {
 	#new = new Set(); // unread when they came into view; marked so until the dialog closes
 	#confirming = new Set();
 	#opener = null;
-	#through = 0;	/** `on`: opened(), closed(), confirm(message_id) → promise. */
+	#through = 0;
+
+	/** `on`: opened(), closed(), confirm(message_id) → promise. */
 	constructor(root, on) {
 		this.#root = root;
 		this.#on = on;
 		$("dialog-close").addEventListener("click", () => this.close());
 		this.#below.addEventListener("click", () => this.#toEnd());
 		this.#scroll.addEventListener("scroll", () => { if (this.#atEnd) this.#below.hidden = true; });
-		root.addEventListener("keydown", (event) => { if (event.key === "Escape") this.close(); });
 	}
 
 	get open() { return !this.#root.hidden; }
 
-	/** The newest event id among the messages on display: what the page has shown, it may report as read. */
+	/** The newest event id on display: up to there it is read. */
 	get through() { return this.#through; }
 
 	/** Opens with `messages`; the focus moves in, and goes back to `opener` at the end. */
@@ -47,11 +48,14 @@ export class Dialog {
 		const hadFocus = this.#root.contains(document.activeElement);
 		this.#root.hidden = true;
 		this.#new.clear();
+		this.#rows.clear();
+		this.#list.replaceChildren();
+		$("announcer").textContent = "";
 		if (hadFocus || document.activeElement === document.body) this.#opener?.focus();
 		this.#on.closed();
 	}
 
-	/** Draws what changed. Rows stay where they are, and so do the focus and the place one has read to. */
+	/** Draws what changed. Rows stay, and so do the focus and the place one has read to. */
 	update(messages) {
 		if (!this.open) return;
 		const followed = this.#atEnd;
@@ -69,7 +73,7 @@ export class Dialog {
 		if (grown.length) this.#grew(grown, followed);
 	}
 
-	// Said to screen readers in a region of its own: the focus stays where the agent works.
+	// Screen readers hear of it from a region of its own: the focus stays where the agent works.
 	#grew(grown, followed) {
 		const { sender, body } = grown.at(-1);
 		$("announcer").textContent = `New message from ${sender}: ${body}`;
@@ -106,7 +110,7 @@ export class Dialog {
 		if (message.acknowledged_at) return el("p", { class: "confirmed", text: `Confirmed ${clock(message.acknowledged_at)}` });
 		const busy = this.#confirming.has(message.message_id);
 		return el("div", { class: "row" },
-			el("button", { class: "btn", type: "button", text: "Confirm", disabled: busy, on: { click: () => this.#confirm(message) } }),
+			el("button", { class: "btn", text: "Confirm", disabled: busy, on: { click: () => this.#confirm(message) } }),
 			el("span", { class: "muted small", text: busy ? "confirming…" : "asked to confirm" }));
 	}
 

@@ -1,14 +1,15 @@
-// What a tab may do while nobody looks at it, if the agent wants it: a sound, a desktop notification.
+// What a hidden tab may do if the agent wants it: a sound, a desktop notification.
 
 const wants = (name) => localStorage.getItem(`coachsim.agent.${name}`) === "on";
 const allowed = () => window.Notification?.permission === "granted";
 
 export class Hidden {
 	#sound = null;
-	#open;	/** `open()` is called when a notification is clicked. */
+	#open;
+
 	constructor(open) {
 		this.#open = open;
-		// Browsers let a page sound only after the person has touched it.
+		// Browsers let a page sound only once it has been touched.
 		for (const touch of ["pointerdown", "keydown"]) addEventListener(touch, () => { if (wants("sound")) this.#wake(); });
 	}
 
@@ -24,7 +25,7 @@ export class Hidden {
 	async toggle(name) {
 		const on = !this.settings.find((setting) => setting.name === name).on;
 		if (on && name === "desktop" && await window.Notification?.requestPermission() !== "granted") {
-			return "This browser does not allow desktop notifications here. Allow them in its settings for this site.";
+			return "Notifications are not allowed. Allow them for this site in the browser's settings.";
 		}
 		localStorage.setItem(`coachsim.agent.${name}`, on ? "on" : "off");
 		if (on && name === "sound") this.#beep();

@@ -1,4 +1,4 @@
-// What this page knows: the agent's state and the day's messages. Snapshots and events go in; watchers are told.
+// What the page knows: the agent's state and the day's messages. Snapshots and events go in; watchers are told.
 
 const unread = (message) => !message.read_at && !message.expired;
 
@@ -7,10 +7,12 @@ export class Inbox {
 	state = "logged_out";
 	reason = null;
 	since = null;
-	seen = 0; // the newest event id in here: older ones are dropped, and a new stream starts after it
+	seen = 0; // the newest event id in here: a stream starts after it
 	#messages = new Map();
-	#held = null; // events that come while a snapshot is on its way, which may not have them
-	#watchers = [];	/** `watcher({kind, …})`: "loaded" (was, fresh), "arrived" (message), "state" (was) or "changed". */
+	#held = null; // events since a snapshot was asked for, which may not have them
+	#watchers = [];
+
+	/** `watcher({kind, …})`: "loaded" (was, fresh), "arrived" (message), "state" (was) or "changed". */
 	watch(watcher) { this.#watchers.push(watcher); }
 	#tell(change) { if (change) for (const watcher of this.#watchers) watcher(change); }
 
@@ -19,25 +21,22 @@ export class Inbox {
 	get unread() { return this.messages.filter(unread); }
 	isUnread(messageId) { return this.unread.some((message) => message.message_id === messageId); }
 
-	/** Call before asking for a snapshot; what arrives meanwhile is laid over it. */
+	/** Before asking for a snapshot: what arrives meanwhile is laid over it. */
 	expect() { this.#held ??= []; }
 
 	/** A fresh answer of GET /api/inbox takes the place of all that was here. */
 	load(snapshot) {
 		const known = new Set(this.#messages.keys());
 		const was = this.state;
-		const { agent, state, reason, since } = snapshot;
-		Object.assign(this, { agent, state, reason, since, seen: snapshot.as_of });
+		const { agent, state, reason, since, as_of: seen } = snapshot;
+		Object.assign(this, { agent, state, reason, since, seen });
 		this.#messages = new Map(snapshot.messages.map((message) => [message.message_id, message]));
-		const held = this.#held ?? [];
+		for (const event of this.#held ?? []) if (event.id > seen) this.#apply(event), this.seen = event.id;
 		this.#held = null;
-		for (const event of held) {
-			if (event.id > snapshot.as_of) { this.#apply(event); this.seen = event.id; }
-		}
 		this.#tell({ kind: "loaded", was, fresh: was !== this.state || this.unread.some(({ message_id }) => !known.has(message_id)) });
 	}
 
-	/** One event of the stream, or the same from another tab; one that is in here already does nothing. */
+	/** One event of the stream, perhaps by way of another tab; one that is in here already does nothing. */
 	take(event) {
 		if (event.id <= this.seen) return;
 		this.#held?.push(event);

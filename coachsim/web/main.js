@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { Dialog } from "./dialog.js";
-import { $, clock, count, el, setTimeZone } from "./dom.js";
+import { $, clock, count, el, pause, setTimeZone, visible } from "./dom.js";
 import { Hidden } from "./hidden.js";
 import { Inbox } from "./inbox.js";
 import { Notices } from "./notices.js";
@@ -13,14 +13,13 @@ import { Toasts } from "./toasts.js";
 import { Work } from "./work.js";
 
 const WORDS = { logged_in: "logged in", break: "break", logged_out: "logged out" };
-const visible = () => document.visibilityState === "visible";
 
 const notices = new Notices($("notices"));
 const inbox = new Inbox();
 const work = new Work();
-const toasted = new Set(); // messages whose toast has been on screen, on this tab or another
+const toasted = new Set(); // ids whose toast has been on screen, on this tab or another
 const unreported = new Set();
-const remarked = new Set(); // messages of which 'Not confirmed yet' has been said
+const remarked = new Set(); // ids of which 'Not confirmed yet' has been said
 let readThrough = 0;
 let ahead = 0; // floor time minus this browser's clock: practice, or a clock that is wrong
 let lastHeard = Date.now();
@@ -33,7 +32,7 @@ let ended = false;
 
 // --- requests ---
 
-/** Does `act`; what fails is told in a sentence, in the place of an earlier one under `key`. */
+/** Does `act`; a failure is told in a sentence, in the place of an earlier one under `key`. */
 async function attempt(key, act) {
 	try {
 		await act();
@@ -49,11 +48,13 @@ function failed(key, error) {
 	else notices.show(key, error.message);
 }
 
-// A page that takes the agent for present when they no longer are is behind: it catches up instead of complaining.
+// A page that wrongly takes the agent for present is behind: it catches up instead of complaining.
 const report = (key, send, spread) => new Report(send, {
 	failed: (error) => (error.code === "not_present" ? refresh() : failed(key, error)),
 	done: () => notices.clear(key),
-}, spread);	/** Fetches everything afresh, one at a time. `summary`: say what is unread even if none of it is new here. */
+}, spread);
+
+/** Fetches everything afresh. `summary`: say what is unread even if none of it is new here. */
 function refresh(summary = false) {
 	wantSummary ||= summary;
 	if (refreshing) { refreshing.again = true; return; }
@@ -144,8 +145,7 @@ function openDialog(opener) {
 	if (!ended && inbox.present) dialog.show(inbox.messages, opener);
 }
 
-// Read is what the dialog shows while the page is visible: told at opening, at every arrival, and when a hidden tab with
-// its dialog open comes into view.
+// Told at opening, at every arrival, and when a hidden tab with its dialog open comes into view.
 function reportReading() {
 	if (!dialog.open || !visible() || !inbox.unread.some((message) => message.seq <= dialog.through)) return;
 	readThrough = dialog.through;
@@ -159,7 +159,7 @@ function remarkUnconfirmed() {
 	toasts.remark("Not confirmed yet", `${count(open.length, "message")} ${open.length === 1 ? "asks" : "ask"} you to confirm.`);
 }
 
-// --- what changed, and what that shows ---
+// --- what changes show ---
 
 inbox.watch((change) => {
 	if (change.kind === "arrived") arrived(change.message);
@@ -200,10 +200,7 @@ function draw() {
 	reportReading();
 }
 
-document.addEventListener("visibilitychange", () => {
-	if (ended && visible()) attempt("again", async () => { await api.get("/api/me"); location.reload(); });
-	draw();
-});
+document.addEventListener("visibilitychange", draw);
 
 // Esc closes the dialog from anywhere but a field in which the agent types.
 document.addEventListener("keydown", (event) => {
@@ -214,7 +211,7 @@ document.addEventListener("keydown", (event) => {
 
 function connect(agentId) {
 	tabs = new Tabs(`coachsim.agent.${agentId}`, {
-		address: () => api.address("/api/events", { after: inbox.seen }),
+		address: () => api.address(`/api/events?after=${inbox.seen}`),
 		line: takeLine,
 		event(event) {
 			lastHeard = Date.now();
@@ -227,7 +224,7 @@ function connect(agentId) {
 			if (kind === "dismissed") toasts.drop(key);
 			if (kind === "left") signedOut();
 		},
-		/** The server refused the stream: is it because of the sign-in? True = then stop. */
+		// The stream was refused: because of the sign-in?
 		async refused() {
 			try {
 				const me = await api.get("/api/me");
@@ -287,20 +284,20 @@ async function begin(failures = 0) {
 		const me = await api.get("/api/me");
 		$("who").textContent = me.name;
 		const agentId = api.seat ?? me.agent_id;
-		if (!agentId) { notices.show("begin", "This account has no agent's page. Sign in as an agent.", { closable: false }); return; }
-		if (!tabs) connect(agentId); // listens to the other tabs first: what they relay during the fetch is not missed
+		if (!agentId) { notices.show("begin", "Sign in as an agent to see this page.", { closable: false }); return; }
+		if (!tabs) connect(agentId); // first, to miss nothing that another tab relays meanwhile
 		wantSummary = true;
 		await fetchAll();
 		notices.clear("begin");
 		tabs.start();
 	} catch (error) {
 		failed("begin", error);
-		if (error.temporary) setTimeout(() => begin(failures + 1), Math.min(15_000, 1_000 * 2 ** failures) * (0.5 + Math.random()));
+		if (error.temporary) setTimeout(() => begin(failures + 1), pause(failures, 1_000, 15_000));
 	}
 }
 
-const broken = (reason) => notices.show("broken", `This page made a mistake (${reason?.message ?? reason}). Reload it if it misbehaves.`);
-addEventListener("error", (event) => broken(event.error ?? event.message));
-addEventListener("unhandledrejection", (event) => broken(event.reason));
+const broken = (reason) => notices.show("broken", `A fault of this page: ${reason?.message ?? reason}. Reload it.`);
+addEventListener("error", ({ message }) => broken(message));
+addEventListener("unhandledrejection", ({ reason }) => broken(reason));
 
 begin();

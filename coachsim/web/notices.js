@@ -14,7 +14,7 @@ export class Notices {
 		this.clear(key);
 		const notice = el("div", { class: `notice ${fault ? "fault" : "warn"}`, role: fault && "alert", "aria-live": !fault && "polite" },
 			el("span", { text }),
-			closable && el("button", { class: "btn quiet", type: "button", text: "Close", on: { click: () => this.clear(key) } }));
+			closable && el("button", { class: "btn quiet", text: "Close", on: { click: () => this.clear(key) } }));
 		this.#shown.set(key, notice);
 		this.#root.append(notice);
 	}

@@ -1,5 +1,7 @@
-// What the page tells the server of itself: toasts that were on screen, and how far the dialog has been shown. A report
-// that does not get through is sent again until the server has it.
+// What the page tells the server: toasts that were on screen, and how far the dialog was shown. It is sent until it gets
+// through.
+
+import { pause } from "./dom.js";
 
 export class Report {
 	#due = false;
@@ -8,8 +10,10 @@ export class Report {
 	#timer = 0;
 	#send;
 	#on;
-	#spread;	/** `send()` does the request with all that is due. `on`: failed(error), done(). Up to `spread` ms are waited first, so
-	 * that a message to thousands does not bring thousands of reports in one instant, and they come in batches. */
+	#spread;
+
+	/** `send()` sends all that is due. `on`: failed(error), done(). Up to `spread` ms are waited first: so reports of one
+	 * message to thousands do not all come at once, and come in batches. */
 	constructor(send, on, spread = 0) {
 		this.#send = send;
 		this.#on = on;
@@ -26,7 +30,10 @@ export class Report {
 	now() {
 		clearTimeout(this.#timer);
 		this.#timer = 0;
-		return this.#running ??= this.#run().finally(() => { this.#running = null; });
+		return this.#running ??= this.#run().finally(() => {
+			this.#running = null;
+			if (this.#due && !this.#timer) this.now();
+		});
 	}
 
 	async #run() {
@@ -40,7 +47,7 @@ export class Report {
 				this.#on.failed(error);
 				if (!error.temporary) continue;
 				this.#due = true;
-				this.#timer = setTimeout(() => this.now(), Math.min(30_000, 1_000 * 2 ** this.#failures++) * (1 + Math.random()));
+				this.#timer = setTimeout(() => this.now(), pause(this.#failures++, 1_000, 30_000));
 				return;
 			}
 		}

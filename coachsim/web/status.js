@@ -2,7 +2,7 @@
 
 import { $, count, el } from "./dom.js";
 
-const REASONS = ["Lunch", "Short break", "Training", "Meeting"];
+const REASONS = ["Lunch", "Short break", "Training"];
 
 export class StatusMenu {
 	#button;
@@ -54,7 +54,7 @@ export class StatusMenu {
 		this.#button.setAttribute("aria-expanded", "true");
 		this.#menu.setAttribute("role", page === "other" ? "group" : "menu");
 		this.#menu.setAttribute("aria-label", page === "main" ? "Status" : "Reason for the break");
-		this.#menu.replaceChildren(...{ main: () => this.#main(), break: () => this.#reasons(), other: () => this.#other() }[page]());
+		this.#menu.replaceChildren(...(page === "main" ? this.#main() : page === "break" ? this.#reasons() : this.#other()));
 		this.#count();
 		(this.#items.at(focus) ?? this.#menu.querySelector("input")).focus();
 	}
@@ -65,7 +65,7 @@ export class StatusMenu {
 		const { state, settings } = this.#now;
 		const end = this.#on.leaveSeat ? this.#item("Give back the seat", this.#on.leaveSeat) : this.#item("Sign out", this.#on.signOut);
 		if (state === "logged_out") return [this.#change("Log in", "logged_in"), end];
-		const view = this.#item("View coach messages", this.#on.view, { "aria-describedby": "menu-count" });
+		const view = this.#item("View coach messages", this.#on.view, { "aria-label": "View coach messages", "aria-describedby": "menu-count" });
 		view.append(el("span", { class: "count num", id: "menu-count" }));
 		return [
 			view, el("hr"),
@@ -99,18 +99,17 @@ export class StatusMenu {
 
 	#change(text, state, reason) { return this.#item(text, () => this.#on.setState(state, reason)); }
 
-	/** An item that closes the menu and acts. */
 	#item(text, act, attributes) { return this.#entry(text, () => { this.close(); act(); }, attributes); }
 
 	#entry(text, act, attributes) {
-		return el("button", { role: "menuitem", type: "button", tabindex: "-1", ...attributes, on: { click: act } }, el("span", { text }));
+		return el("button", { role: "menuitem", tabindex: "-1", ...attributes, on: { click: act } }, el("span", { text }));
 	}
 
 	#count() {
 		const { unread } = this.#now;
-		const badge = this.#menu.querySelector("#menu-count");
+		const badge = $("menu-count");
 		badge?.replaceChildren(String(unread), el("span", { class: "sr-only", text: " unread" }));
-		if (badge) badge.hidden = !unread;
+		badge?.toggleAttribute("hidden", !unread);
 	}
 
 	#key(event) {
@@ -126,9 +125,7 @@ export class StatusMenu {
 		if (key === "Tab") { this.close(); return; }
 		const items = this.#items;
 		const at = items.indexOf(document.activeElement);
-		const ahead = [...items.slice(at + 1), ...items.slice(0, at + 1)];
-		const to = { ArrowDown: ahead[0], ArrowUp: items.at(at - 1), Home: items[0], End: items.at(-1) }[key]
-			?? ahead.find((item) => key !== " " && item.textContent.toLowerCase().startsWith(key.toLowerCase()));
+		const to = { ArrowDown: items[(at + 1) % items.length], ArrowUp: items.at(at - 1), Home: items[0], End: items.at(-1) }[key];
 		if (key === "ArrowRight" && items[at]?.ariaHasPopup) items[at].click();
 		if (!to) return;
 		event.preventDefault();

@@ -1,4 +1,6 @@
-// The line to the server: one EventSource that is watched, reopened with patience, and given up on only at sign-out.
+// The line to the server: an EventSource that is watched, and reopened until the agent signs out.
+
+import { pause } from "./dom.js";
 
 export const SILENCE = 40_000; // the server beats every 15 s: this much silence means that the line is dead
 const EVENTS = ["message", "state", "read", "acknowledged", "expired", "cleared", "reset", "signed_out", "heartbeat"];
@@ -9,7 +11,9 @@ export class Stream {
 	#wanted = false;
 	#failures = 0;
 	#heard = 0;
-	#on;	/** `on`: address() to open, event({id, name, data}), line(up), refused() → promise, true when signed out. */
+	#on;
+
+	/** `on`: address(), event({id, name, data}), line(up), refused() → promise of true to give up. */
 	constructor(on) { this.#on = on; }
 
 	open() {
@@ -27,7 +31,7 @@ export class Stream {
 		this.#drop();
 	}
 
-	/** The network seems to be back: do not wait out the pause. */
+	/** Now, without waiting out the pause. */
 	retry() { if (this.#wanted && !this.#source) this.open(); }
 
 	#drop() {
@@ -45,15 +49,14 @@ export class Stream {
 		this.#on.event(event);
 	}
 
-	// A dropped line is opened again by ourselves, not by EventSource: with a pause that grows and differs from page to
-	// page (a restarted server is not met by thousands at once), and from the last id that any tab has seen.
+	// Reopened by ourselves, not by EventSource: after a pause that grows and differs from page to page, so that thousands
+	// do not meet a restarted server at once, and from the last id that any tab has seen.
 	#lost(refused) {
 		this.#drop();
 		this.#on.line(false);
-		const pause = Math.min(15_000, 500 * 2 ** this.#failures++) * (0.5 + Math.random());
 		this.#timer = setTimeout(async () => {
 			if (refused && await this.#on.refused()) return;
 			this.retry();
-		}, pause);
+		}, pause(this.#failures++, 500, 15_000));
 	}
 }

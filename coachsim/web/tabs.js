@@ -1,6 +1,5 @@
-// Several tabs of one agent share one stream, because browsers allow six connections per host. The tab that holds a Web
-// Lock leads: it has the stream and relays it; when it goes, the lock passes to another at once. Without Web Locks or
-// BroadcastChannel (plain http on another host) each tab leads itself.
+// An agent's tabs share one stream (browsers allow six per host). The tab that holds a Web Lock leads: it has the stream
+// and relays it; when it goes, the lock passes on at once. Without Web Locks (plain http) each tab leads itself.
 
 import { SILENCE, Stream } from "./stream.js";
 
@@ -14,11 +13,13 @@ export class Tabs {
 	#waiting = null;
 	#letGo = null;
 	#watch = 0;
-	#asked = 0;	/** `on`: address(), event(event), line(up), refused() as in Stream, and said(message) for what another tab says. */
+	#asked = 0;
+
+	/** `on`: as for Stream, and said(message) for what another tab says. */
 	constructor(name, on) {
 		this.#name = name;
 		this.#on = on;
-		if (navigator.locks && "BroadcastChannel" in window) {
+		if (navigator.locks) {
 			this.#channel = new BroadcastChannel(name);
 			this.#channel.onmessage = ({ data }) => this.#hear(data);
 		}
@@ -26,7 +27,6 @@ export class Tabs {
 
 	get leads() { return this.#stream !== null; }
 
-	/** Join: lead if nobody does, else follow. */
 	start() {
 		this.#heard = Date.now();
 		if (!this.#channel) { this.#lead(); return; }
@@ -45,7 +45,6 @@ export class Tabs {
 	/** To the agent's other tabs. */
 	say(message) { this.#channel?.postMessage(message); }
 
-	/** The network seems to be back. */
 	retry() { this.#stream?.retry(); }
 
 	async #queue(options) {
@@ -56,15 +55,14 @@ export class Tabs {
 		} catch (error) {
 			if (error.name !== "AbortError") throw error;
 			if (this.#waiting !== mine) return; // stopped, or asked again
-			this.#resign(); // another tab took over: it had not heard from this one
+			this.#resign(); // another tab had not heard from this one, and took over
 			this.#queue();
 		}
 	}
 
 	#lead() {
 		this.#stream = new Stream({
-			address: this.#on.address,
-			refused: this.#on.refused,
+			...this.#on,
 			event: (event) => { this.say({ kind: "event", event }); this.#on.event(event); },
 			line: (up) => { if (up !== this.#up) this.say({ kind: "line", up }); this.#line(up); },
 		});

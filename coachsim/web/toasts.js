@@ -1,6 +1,6 @@
 // Toasts: bottom right, three at once, the rest waits its turn. Showing one is reported; missing one is not reading.
 
-import { clock, count, el } from "./dom.js";
+import { clock, count, el, visible } from "./dom.js";
 
 const AT_ONCE = 3;
 const STEP = 200;
@@ -11,7 +11,9 @@ export class Toasts {
 	#on;
 	#queue = [];
 	#shown = [];
-	#cameFrom = null;	/** `on`: allowed(toast) → may it show now; open(cameFrom); shown(messageIds); dismissed(key). */
+	#cameFrom = null;
+
+	/** `on`: allowed(toast) → may it show now; open(cameFrom); shown(messageIds); dismissed(key). */
 	constructor(root, on) {
 		this.#root = root;
 		this.#on = on;
@@ -43,7 +45,7 @@ export class Toasts {
 		this.#offer({ key: from, from, text, remark: true });
 	}
 
-	/** Keeps only toasts of messages that are still unread; the summary follows the count. */
+	/** Keeps only what is still unread; the summary follows the count. */
 	keep(isUnread, unread) {
 		for (const toast of [...this.#shown, ...this.#queue]) {
 			if (toast.isMessage ? !isUnread(toast.key) : toast.key === "summary" && !unread) this.drop(toast.key);
@@ -51,7 +53,7 @@ export class Toasts {
 		}
 	}
 
-	/** Shown on another tab: not once more here, if it has not been yet. */
+	/** Shown on another tab: not once more here. */
 	shownElsewhere(keys) { this.#queue = this.#queue.filter((toast) => !keys.includes(toast.key)); }
 
 	drop(key) {
@@ -64,7 +66,7 @@ export class Toasts {
 		for (const toast of this.#shown) this.#remove(toast);
 	}
 
-	/** Shows what may be shown now. To be called whenever that may have changed. */
+	/** Shows what may be shown now. */
 	pump() {
 		const reported = [];
 		while (this.#shown.length < AT_ONCE) {
@@ -86,18 +88,18 @@ export class Toasts {
 
 	#show(toast) {
 		const { urgent, from, at, mark } = toast;
-		const button = (text, act) => el("button", { class: "toast-button", type: "button", text, on: { click: act } });
+		const button = (text, act) => el("button", { class: "btn quiet", text, on: { click: act } });
 		const head = el("div", { class: "toast-from" });
 		toast.left = urgent ? Infinity : this.seconds * 1000;
 		toast.body = el("p", { class: "toast-text", dir: "auto" });
-		toast.node = el("article", { class: `toast${urgent ? " urgent" : ""}`, role: urgent ? "alert" : "status", "aria-atomic": "true" },
+		toast.node = el("article", { class: `toast${urgent ? " urgent" : ""}`, role: urgent ? "alert" : "status" },
 			head, toast.body,
 			el("div", { class: "row" }, button("Open", () => this.#open(toast)), button("Dismiss", () => this.#dismiss(toast))));
 		this.#shown = [...this.#shown, toast];
 		this.#root.append(toast.node);
 		// Screen readers announce what changes inside a region that is there already.
 		setTimeout(() => {
-			head.append(el("bdi", { text: from }), at ?? "", mark ? " · " : "", el("strong", { text: mark || "" }));
+			head.append(el("bdi", { text: from }), at ?? "", el("strong", { text: mark ? ` · ${mark}` : "" }));
 			this.#fill(toast, toast.text);
 		}, 20);
 	}
@@ -109,7 +111,7 @@ export class Toasts {
 
 	// Time stands still while the pointer or the focus is on them, and while nobody can see them.
 	#tick() {
-		if (document.visibilityState !== "visible" || this.#root.matches(":hover, :focus-within")) return;
+		if (!visible() || this.#root.matches(":hover, :focus-within")) return;
 		for (const toast of this.#shown) if ((toast.left -= STEP) <= 0) this.#remove(toast);
 	}
 

@@ -1,19 +1,19 @@
-// A stand-in for the agent's own screen: a call that goes on and notes being taken, which coach messages do not disturb.
+// A stand-in for the agent's own screen: a call and notes, which coach messages do not disturb.
 
 import { $, stopwatch } from "./dom.js";
 
-const CALLERS = ["Mrs Lindqvist · renewal", "Mr Adeyemi · change of address", "Ms Novak · invoice", "Mrs Duarte · delivery date"];
-const KEEP = "coachsim.agent.call";
+const CALLERS = ["Mrs Lindqvist · renewal", "Mr Adeyemi · invoice", "Ms Novak · delivery date"];
+const KEEP = "coachsim.agent.notes";
 
 export class Work {
 	#state = null;
 	#since = 0;
-	#call = JSON.parse(sessionStorage.getItem(KEEP)); // a reload in the middle of a call does not end it
+	#call = null;
 
 	constructor() {
 		const notes = $("notes");
-		notes.value = sessionStorage.getItem("coachsim.agent.notes") ?? "";
-		notes.addEventListener("input", () => sessionStorage.setItem("coachsim.agent.notes", notes.value));
+		notes.value = sessionStorage.getItem(KEEP) ?? "";
+		notes.addEventListener("input", () => sessionStorage.setItem(KEEP, notes.value));
 		setInterval(() => this.#tick(), 1000);
 	}
 
@@ -21,7 +21,6 @@ export class Work {
 	update(state, reason, since) {
 		if (state === "logged_in" && (!this.#call || (this.#state && this.#state !== state))) {
 			this.#call = { number: ((this.#call?.number ?? -1) + 1) % CALLERS.length, began: Date.now() };
-			sessionStorage.setItem(KEEP, JSON.stringify(this.#call));
 		}
 		this.#state = state;
 		this.#since = state === "break" ? since : this.#call?.began;
