@@ -32,6 +32,13 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 _logger = logging.getLogger(__name__)
 
 
+class MethodNotAllowed(CoachsimError):
+    """The address exists, but not for this method."""
+
+    code = "method_not_allowed"
+    http_status = 405
+
+
 class FrontHandler(web.RequestHandler):
     """Base of all handlers of the front door."""
 
@@ -125,7 +132,7 @@ class ApiHandler(FrontHandler):
             endpoint = self.endpoints.get(self.request.method or "")
             if endpoint is None:
                 self.set_header("Allow", ", ".join(sorted(self.endpoints)))
-                raise web.HTTPError(405, f"There is no {self.request.method} here.")
+                raise MethodNotAllowed(f"There is no {self.request.method} here.")
             endpoint.check(self.caller, from_here=self.from_here)
         except CoachsimError as error:
             self.fail(error)
@@ -204,7 +211,7 @@ class NoSuchApi(ApiHandler):
 def explained(status: int, kwargs: dict[str, Any]) -> tuple[str, str]:
     """A code and a sentence for an error that tornado raises; nothing of an exception's inside gets out."""
     raised = kwargs.get("exc_info", (None, None, None))[1]
-    code = {403: "forbidden", 404: "not_found", 405: "method_not_allowed"}.get(status, "bad_request")
+    code = {403: "forbidden", 404: "not_found"}.get(status, "bad_request")
     if status >= 500:
         return "server_error", "Something went wrong in the server; its log says what."
     if isinstance(raised, web.HTTPError) and raised.log_message and not raised.args:

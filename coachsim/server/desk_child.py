@@ -115,7 +115,7 @@ class DeskVoila(Voila):
         sockets = bind_sockets(0, "127.0.0.1")
         HTTPServer(self.app).add_sockets(sockets)
         self.ioloop = IOLoop.current()
-        PeriodicCallback(self.kernel_manager.end_orphans, 2_000).start()
+        PeriodicCallback(self.kernel_manager.end_orphans, 2_000).start()  # type: ignore[no-untyped-call]
         print(sockets[0].getsockname()[1], flush=True)
         try:
             self.ioloop.start()
@@ -136,7 +136,7 @@ def _cache_templates(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     cache = FileSystemBytecodeCache(str(folder))
 
-    class DeskExporter(VoilaExporter):  # type: ignore[misc]
+    class DeskExporter(VoilaExporter):
         def _create_environment(self) -> Environment:
             environment: Environment = super()._create_environment()
             environment.bytecode_cache = cache

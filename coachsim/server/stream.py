@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,7 @@ from coachsim.server.sessions import Caller
 HEARTBEAT_S = 15
 FLUSH_S = 0.01
 _MOST_WAITING = 1 << 20
+_SEND_BUFFER = 1 << 17  # what the system keeps besides, for each stream; left alone it grows to 4 MB
 _HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-store\r\n"
     b"X-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\nretry: 2000\n\n"
@@ -108,6 +110,7 @@ class Streams:
         stream.slot = self._slots = (self._slots + 1) % HEARTBEAT_S
         stream.socket.max_write_buffer_size = _MOST_WAITING
         stream.socket.set_nodelay(True)
+        stream.socket.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         stream.write(_HEAD + self._catch_up(stream, after))
         self._all.add(stream)
         stream.socket.set_close_callback(lambda: self._gone(stream))
@@ -157,7 +160,7 @@ class Streams:
             if isinstance(event, Sent):
                 concerned = row.present and agent_id in floor.messages[event.message.message_id].deliveries
             else:
-                agent_ids = frames.recipients_of(event)
+                agent_ids = frames.recipients_of(self._host.floor, event)
                 concerned = agent_ids is None or agent_id in agent_ids
             if concerned and (frame := frames.agent_frame(floor, event)) is not None:
                 told.append(encode(event.seq, *frame))
@@ -179,7 +182,7 @@ class Streams:
         return frames.supervisor_frames(self._host.floor, event, scope)
 
     def _tell_agents(self, event: Event) -> None:
-        concerned = frames.recipients_of(event)
+        concerned = frames.recipients_of(self._host.floor, event)
         agent_ids: Iterable[str] = self._by_agent if concerned is None else concerned
         listening = [agent_id for agent_id in agent_ids if agent_id in self._by_agent]
         frame = frames.agent_frame(self._host.floor, event) if listening else None

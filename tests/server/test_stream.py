@@ -1,0 +1,147 @@
+"""The event stream of a real server: told once, caught up after a restart, dropped when it does not read."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+
+import pytest
+
+from coachsim.models import Agent
+from tests.serving import Served, listening, next_frame, serve, until
+
+
+def send(client, body="Hello", *, to=None):
+    audience = {"agents": to} if to else {"everyone": True}
+    answer = client.post("/api/messages", json={"audience": audience, "body": body, "request_id": body[:20]})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def log_in(served: Served, *agent_ids: str) -> None:
+    with served.client("phones") as phones:
+        for agent_id in agent_ids:
+            assert phones.put(f"/api/agents/{agent_id}/state", json={"state": "logged_in"}).status_code == 200
+
+
+def row(client, agent_id):
+    return next(agent for agent in client.get("/api/agents").json()["agents"] if agent["agent_id"] == agent_id)
+
+
+def test_a_message_reaches_its_agents_and_the_supervisors_who_may_see_it(served: Served):
+    log_in(served, "a1")
+    with ExitStack() as stack:
+        sup, blue, ann, cy = (stack.enter_context(served.client(name)) for name in ("sup", "blue", "a1", "a3"))
+        streams = {
+            name: stack.enter_context(listening(client))
+            for name, client in {"sup": sup, "blue": blue, "a1": ann, "a3": cy}.items()
+        }
+        for frames in streams.values():
+            assert next(frames)[1] == "heartbeat"
+        until(lambda: row(sup, "a1")["connected"], "the floor knows Ann's page")
+        sent = send(sup, "Hello", to=["a1", "a3"])
+
+        seq, _, message = next_frame(streams["a1"], "message")
+        assert (message["message_id"], message["body"], message["seq"]) == (sent["message_id"], "Hello", seq)
+        _, _, seen = next_frame(streams["blue"], "message")
+        assert (seen["recipients"], seen["agent_ids"]) == (1, ["a1"])
+        _, _, seen = next_frame(streams["sup"], "message")
+        assert (seen["recipients"], seen["agent_ids"]) == (2, ["a1", "a3"])
+
+        # The logged-out agent is told nothing until they log in; the next thing they hear of is that.
+        log_in(served, "a3")
+        assert next_frame(streams["a3"], "message", "state")[1] == "state"
+
+        ann.post("/api/inbox/open", json={"through": seq})
+        assert next_frame(streams["a1"], "read")[2]["message_ids"] == [sent["message_id"]]
+        _, _, delivery = next_frame(streams["blue"], "delivery")
+        assert (delivery["agent_id"], delivery["message_ids"]) == ("a1", [sent["message_id"]])
+
+
+def test_the_floor_knows_who_has_a_page_open(served: Served):
+    with served.client("sup") as sup, served.client("a1") as ann:
+        with listening(ann) as first:
+            next(first)
+            with listening(ann) as second:
+                next(second)
+                until(lambda: row(sup, "a1")["connected"], "connected by the first page")
+            assert row(sup, "a1")["connected"]
+        until(lambda: not row(sup, "a1")["connected"], "disconnected with the last page")
+
+
+def test_a_page_that_comes_back_is_told_what_it_missed_once(served: Served):
+    log_in(served, "a1")
+    with served.client("sup") as sup, served.client("a1") as ann:
+        with listening(ann) as frames:
+            send(sup, "one")
+            seen = next_frame(frames, "message")[0]
+        send(sup, "two")
+        send(sup, "three")
+        with listening(ann, headers={"Last-Event-ID": str(seen)}) as frames:
+            assert next(frames)[:2] == (seen, "heartbeat")
+            assert [next_frame(frames, "message")[2]["body"] for _ in range(2)] == ["two", "three"]
+        newest = ann.get("/api/inbox").json()["as_of"]
+        with listening(ann, params={"after": newest}) as frames:
+            assert next(frames)[1] == "heartbeat"
+            send(sup, "four")
+            assert next_frame(frames, "message")[2]["body"] == "four"
+
+
+def test_ids_go_on_over_a_restart(data):
+    with serve(data) as first:
+        log_in(first, "a1")
+        with first.client("sup") as sup, first.client("a1") as ann, listening(ann) as frames:
+            send(sup, "before")
+            seen = next_frame(frames, "message")[0]
+            send(sup, "missed")
+        assert first.stop() == 0
+    with serve(data) as second, second.client("a1") as ann:
+        with listening(ann, headers={"Last-Event-ID": str(seen)}) as frames:
+            _, _, message = next_frame(frames, "message")
+            assert message["body"] == "missed"
+        assert [message["body"] for message in ann.get("/api/inbox").json()["messages"]] == ["before", "missed"]
+
+
+@pytest.mark.parametrize("after", ["0", "999999999"])
+def test_beyond_what_is_known_the_page_has_to_start_afresh(served: Served, after: str):
+    with served.client("a1") as ann, listening(ann, params={"after": after}) as frames:
+        assert [next(frames)[1], next(frames)[1]] == ["heartbeat", "reset"]
+
+
+def test_a_supervisor_who_missed_something_starts_afresh_and_one_who_missed_nothing_does_not(served: Served):
+    with served.client("sup") as sup, served.client("blue") as blue:
+        before = blue.get("/api/agents").json()["as_of"]
+        send(sup, "for Red only", to=["a3"])
+        with listening(blue, params={"after": before}) as frames:
+            assert next(frames)[1] == "heartbeat"
+            send(sup, "for Blue", to=["a1"])
+            assert next(frames)[1] == "message"
+        with listening(sup, params={"after": before}) as frames:
+            assert [next(frames)[1], next(frames)[1]] == ["heartbeat", "reset"]
+
+
+@pytest.mark.parametrize("after", ["x", "-1", "1.5", "9" * 30, "١"])
+def test_an_id_that_is_none_is_refused(shared: Served, after: str):
+    with shared.client("sup") as sup:
+        answer = sup.get("/api/events", params={"after": after})
+        assert (answer.status_code, answer.json()["error"]["field"]) == (422, "after")
+
+
+def test_a_stream_that_nobody_reads_is_dropped_and_the_others_go_on(data):
+    crowd = [Agent(f"agent-number-{number:04}", f"Agent {number}", "Blue") for number in range(1_000)]
+    with serve(data, people=crowd) as served, socket.socket() as deaf, served.client("sup") as sup:
+        host, port = served.url.removeprefix("http://").split(":")
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        deaf.connect((host, int(port)))
+        head = f"Host: {host}\r\nAuthorization: Bearer {served.token('sup')}\r\n\r\n"
+        deaf.sendall(f"GET /api/events HTTP/1.1\r\n{head}".encode())
+        only_one = "coachsim_streams 1.0"
+        until(lambda: only_one in sup.get("/metrics").text, "the stream is open")
+        with served.client("sup") as other, listening(other) as frames:
+            for number in range(200):  # each some 20 kB to a supervisor
+                send(sup, f"{number}")
+                assert next_frame(frames, "message")[2]["body"] == f"{number}"
+                if number % 10 == 0 and only_one in sup.get("/metrics").text:
+                    break  # the one that reads is left
+            else:
+                raise AssertionError("the deaf stream was kept")
