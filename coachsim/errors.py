@@ -161,6 +161,12 @@ class LogDamaged(LogError):
     code = "log_damaged"
 
 
+class WrongFolder(LogError):
+    """The data folder belongs to another mode, scenario or seed."""
+
+    code = "wrong_folder"
+
+
 class LogUnavailable(LogError):
     """A commit failed (a full disk, say): nothing is taken until one succeeds again."""
 

@@ -319,7 +319,7 @@ class Floor(FloorState):
         shown = tuple(
             mid for mid in dict.fromkeys(message_ids) if mid in row.unread and row.unread[mid].toast_at is None
         )
-        return (self._emit(ToastsShown, at, actor, agent_id=agent_id, message_ids=shown),) if shown else ()
+        return (self._emit(ToastsShown, at, actor, **_shown_to(row, shown)),) if shown else ()
 
     def open_inbox(self, at: int, agent_id: str, *, actor: str, through: int | None = None) -> Events:
         """The dialog was open and visible; all that it showed is read.
@@ -330,7 +330,7 @@ class Floor(FloorState):
         self._check_time(at)
         row = self._present(agent_id)
         read = tuple(mid for mid in row.unread if through is None or self.messages[mid].seq <= through)
-        return (self._emit(Read, at, actor, agent_id=agent_id, message_ids=read),) if read else ()
+        return (self._emit(Read, at, actor, **_shown_to(row, read)),) if read else ()
 
     def acknowledge(self, at: int, agent_id: str, message_id: int, *, actor: str) -> Events:
         """The agent confirms a message that asks for it, after reading it; a second time changes nothing."""
@@ -396,6 +396,11 @@ class Floor(FloorState):
 
 
 _CLEAR_DOWN, _EXPIRY, _DISCONNECT = range(3)
+
+
+def _shown_to(row: AgentRow, message_ids: tuple[int, ...]) -> dict[str, Any]:
+    untold = tuple([row.unread[mid].notified_at is None for mid in message_ids])
+    return {"agent_id": row.agent.agent_id, "message_ids": message_ids, "notified": untold}
 
 
 def _words(state: AgentState) -> str:

@@ -5,6 +5,8 @@ The frame of a message is the same for all of its recipients, so that a server e
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from coachsim import views
 from coachsim.audience import Scope, in_scope
 from coachsim.days import to_iso
@@ -50,13 +52,13 @@ def supervisor_frames(floor: FloorState, event: Event, scope: Scope) -> list[Fra
             told = () if isinstance(event, Disconnected) else event.notified
             agent = floor.agents[event.agent_id]
             seen = [("agent", views.agent(agent))] if in_scope(agent.agent.team, scope) else []
-            return [*seen, *_delivery_frames(floor, event, event.agent_id, told, "notified_at", scope)]
+            return [*seen, *_delivery_frames(floor, event, event.agent_id, told, told, "notified_at", scope)]
         case ToastsShown():
-            return _delivery_frames(floor, event, event.agent_id, event.message_ids, "toast_at", scope)
+            return _delivery_frames(floor, event, event.agent_id, event.message_ids, _told(event), "toast_at", scope)
         case Read():
-            return _delivery_frames(floor, event, event.agent_id, event.message_ids, "read_at", scope)
+            return _delivery_frames(floor, event, event.agent_id, event.message_ids, _told(event), "read_at", scope)
         case Acknowledged():
-            return _delivery_frames(floor, event, event.agent_id, (event.message_id,), "acknowledged_at", scope)
+            return _delivery_frames(floor, event, event.agent_id, (event.message_id,), (), "acknowledged_at", scope)
         case Expired():
             deliveries = views.scoped_deliveries(floor.messages[event.message_id], scope)
             if deliveries:
@@ -71,18 +73,24 @@ def supervisor_frames(floor: FloorState, event: Event, scope: Scope) -> list[Fra
     return []
 
 
+def _told(event: ToastsShown | Read) -> tuple[int, ...]:
+    return tuple(mid for mid, told in zip(event.message_ids, event.notified, strict=True) if told)
+
+
 def _delivery_frames(
-    floor: FloorState, event: Event, agent_id: str, message_ids: tuple[int, ...], field: str, scope: Scope
+    floor: FloorState,
+    event: Event,
+    agent_id: str,
+    message_ids: tuple[int, ...],
+    notified: tuple[int, ...],
+    field: str,
+    scope: Scope,
 ) -> list[Frame]:
-    """At most two frames: for those that this told the agent of, and for those of which they knew."""
-    at = event.happened_at
-    told: list[int] = []
-    known: list[int] = []
-    for message_id in message_ids:
-        delivery = floor.messages[message_id].deliveries[agent_id]
-        if in_scope(delivery.team, scope):
-            (told if delivery.notified_at == at else known).append(message_id)
-    when = to_iso(at)
+    """At most two frames: for the messages that this told the agent of, and for those of which they knew."""
+    seen = [mid for mid in message_ids if in_scope(floor.messages[mid].deliveries[agent_id].team, scope)]
+    told = [mid for mid in seen if mid in notified]
+    known = [mid for mid in seen if mid not in notified]
+    when = to_iso(event.happened_at)
     frames: list[Frame] = []
     if told:
         times = dict.fromkeys((field, "notified_at"), when)
@@ -92,7 +100,7 @@ def _delivery_frames(
     return frames
 
 
-def recipients_of(event: Event) -> tuple[str, ...] | None:
+def recipients_of(floor: FloorState, event: Event) -> Collection[str] | None:
     """The agents whose pages an event concerns; None = every agent's page."""
     match event:
         case Sent():
@@ -100,7 +108,7 @@ def recipients_of(event: Event) -> tuple[str, ...] | None:
         case StateChanged() | Read() | Acknowledged():
             return (event.agent_id,)
         case Expired():
-            return event.lost
+            return floor.messages[event.message_id].deliveries.keys()
         case ClearedDown() | DayBegan():
             return None
     return ()

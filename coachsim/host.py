@@ -11,12 +11,13 @@ import asyncio
 import copy
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from coachsim.clock import Clock, ClockWatch, SystemClock
 from coachsim.days import SECOND, Schedule
-from coachsim.errors import LogError, LogUnavailable
+from coachsim.errors import LogError, LogUnavailable, WrongFolder
 from coachsim.floor import FLOOR, Floor
 from coachsim.log import LOG_FILE, LogWriter, Run
 from coachsim.models import DayBegan, Event
@@ -25,6 +26,17 @@ from coachsim.settings import Settings
 _LOOK_EVERY = 1.0
 _RETRY_EVERY = 2.0
 _logger = logging.getLogger(__name__)
+
+
+class Player(Protocol):
+    """Who plays virtual agents on a host."""
+
+    def observe(self, event: Event) -> None:
+        """Takes in an event that has just been decided."""
+
+    def rebuilt(self) -> None:
+        """What was decided and not committed is gone: look at the floor anew."""
+
 
 Watcher = Callable[[Event], None]
 Command = Callable[..., tuple[Event, ...]]
@@ -38,9 +50,11 @@ class FloorHost:
         self.settings = settings
         self.floor = floor
         self._ahead = copy.deepcopy(floor)
-        self._clock = clock
+        self.clock = clock
         self._watch = ClockWatch()
+        self.mode = "live"
         self._watchers: list[Watcher] = []
+        self._players: list[Player] = []
         self._fault_watchers: list[Callable[[], None]] = []
         self._faults: dict[str, str] = {}
         self._today: list[Event] = []
@@ -50,19 +64,33 @@ class FloorHost:
         self._closed = False
 
     @classmethod
-    async def open(cls, data_dir: Path, settings: Settings, *, clock: Clock | None = None) -> FloorHost:
+    async def open(
+        cls,
+        data_dir: Path,
+        settings: Settings,
+        *,
+        clock: Clock | Callable[[int], Clock] | None = None,
+        run: Run | None = None,
+    ) -> FloorHost:
         """Opens or creates the log in ``data_dir``, rebuilds the floor and catches up on what was missed.
 
-        Raises ``LogLocked`` or ``LogDamaged``.
+        ``clock`` may be a function of the newest event's time (µs, 0 in a new log) that gives the clock. ``run`` says
+        what writes the log; one that another kind of run has written is refused. Raises ``LogLocked``, ``LogDamaged``
+        or ``WrongFolder``.
         """
         data_dir.mkdir(parents=True, exist_ok=True)
-        run = Run(kind="live", site=settings.site, floor_name=settings.floor_name, time_zone=settings.time_zone)
+        run = run or Run()
+        run = replace(run, site=settings.site, floor_name=settings.floor_name, time_zone=settings.time_zone)
         writer = await asyncio.to_thread(LogWriter.open, data_dir / LOG_FILE, run)
         try:
+            _check_run(writer.run, run, data_dir)
             floor = _new_floor(settings)
             restored = await asyncio.to_thread(writer.load)
             floor.restore(restored.openings, restored.events)
+            if callable(clock):
+                clock = clock(floor.now)
             host = cls(writer, floor, settings, clock or SystemClock())
+            host.mode = run.kind
             host._today = list(restored.events)
             host._look()
             await host.do(Floor.open_day if floor.day is None else Floor.restart)
@@ -88,6 +116,18 @@ class FloorHost:
         await self.settled()
         return events
 
+    def play(self, at: int, command: Command, *args: Any, **kwargs: Any) -> tuple[Event, ...]:
+        """Runs a command at floor time ``at`` (not before the newest event) and does not wait for its commit.
+
+        For whoever plays the floor's virtual agents; raises like ``do``.
+        """
+        self._check_open()
+        at = max(at, self._ahead.now)
+        self._put(self._ahead.tick(at, hold_clear_down=self._watch.holding))
+        events = command(self._ahead, at, *args, **kwargs)
+        self._put(events)
+        return events
+
     async def clear_down(self, *, actor: str) -> None:
         """Empties the inboxes now, by hand. Where an alarm is holding the night's clear-down, it is that one."""
         self._check_open()
@@ -106,7 +146,7 @@ class FloorHost:
 
     def now(self) -> int:
         """Floor time in µs: the wall clock, but never before the newest event."""
-        return max(self._clock.wall(), self._ahead.now)
+        return max(self.clock.wall(), self._ahead.now)
 
     # --- watching ---
 
@@ -126,6 +166,15 @@ class FloorHost:
                 self._fault_watchers.remove(on_faults)
 
         return stop
+
+    def attach(self, player: Player) -> None:
+        """Takes on a player of virtual agents. It hears of events as they are decided, before they are committed."""
+        self._players.append(player)
+
+    @property
+    def deciding(self) -> Floor:
+        """The copy of the floor that is ahead. For players only: what it says may still come to nothing."""
+        return self._ahead
 
     @property
     def seq(self) -> int:
@@ -148,6 +197,9 @@ class FloorHost:
     def _put(self, events: Sequence[Event]) -> None:
         if not events:
             return
+        for player in self._players:
+            for event in events:
+                player.observe(event)
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[None] = loop.create_future()
         self._newest = answer
@@ -202,6 +254,8 @@ class FloorHost:
             self._newest = None
             self._recovery = None
             self._set_fault("log", None)
+            for player in self._players:
+                player.rebuilt()
             return
 
     def _check_open(self) -> None:
@@ -214,15 +268,20 @@ class FloorHost:
 
     async def _beat(self) -> None:
         while True:
-            due = self._ahead.next_due(hold_clear_down=self._watch.holding)
-            wait = _LOOK_EVERY if due is None else min(_LOOK_EVERY, max(0, due - self.now()) / SECOND)
-            await asyncio.sleep(wait)
-            self._look()
-            if self._recovery is None:
-                self._put(self._ahead.tick(self.now(), hold_clear_down=self._watch.holding))
+            try:
+                due = self._ahead.next_due(hold_clear_down=self._watch.holding)
+                wait = _LOOK_EVERY if due is None else min(_LOOK_EVERY, self.clock.seconds_until(due))
+                await asyncio.sleep(wait)
+                self._look()
+                if self._recovery is None:
+                    self._put(self._ahead.tick(self.now(), hold_clear_down=self._watch.holding))
+            except Exception:
+                _logger.exception("what happens by itself failed")
+                self._set_fault("beat", "The floor's own clockwork failed; the server's log has the error.")
+                await asyncio.sleep(_LOOK_EVERY)
 
     def _look(self) -> None:
-        moved = self._watch.look(self._clock.wall(), self._clock.boot())
+        moved = self._watch.look(self.clock.wall(), self.clock.boot())
         if moved:
             direction = "forward" if moved > 0 else "back"
             sentence = (
@@ -239,6 +298,11 @@ class FloorHost:
                 )
         elif not self._watch.holding:
             self._set_fault("clock", None)
+
+    def pace(self) -> None:
+        """Tells who watches that the floor's clock goes differently now."""
+        for told in tuple(self._fault_watchers):
+            told()
 
     def _set_fault(self, key: str, sentence: str | None) -> None:
         if self._faults.get(key) == sentence:
@@ -259,6 +323,19 @@ class FloorHost:
             if task is not None:
                 task.cancel()
         await asyncio.to_thread(self.writer.close)
+
+
+def _check_run(found: Run, wanted: Run, data_dir: Path) -> None:
+    mine, theirs = [(run.kind, run.scenario, run.seed) for run in (wanted, found)]
+    if mine == theirs:
+        return
+
+    def words(kind: str, scenario: str | None, seed: int | None) -> str:
+        return f"{kind} floor" + (f" of scenario {scenario!r} with seed {seed}" if scenario else "")
+
+    raise WrongFolder(
+        f"{data_dir} holds the log of a {words(*theirs)}, not of a {words(*mine)}. Choose another folder with --data."
+    )
 
 
 def _new_floor(settings: Settings) -> Floor:

@@ -308,18 +308,23 @@ class Sent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToastsShown(Event):
-    """Toasts of these messages were on a visible page of the agent (which notifies too)."""
+    """Toasts of these messages were on a visible page of the agent.
+
+    ``notified`` runs in step with ``message_ids``: whether this is what told the agent of it.
+    """
 
     agent_id: str
     message_ids: tuple[int, ...]
+    notified: tuple[bool, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read(Event):
-    """These messages were in the agent's open, visible dialog for the first time."""
+    """These messages were in the agent's open, visible dialog for the first time. ``notified``: as for toasts."""
 
     agent_id: str
     message_ids: tuple[int, ...]
+    notified: tuple[bool, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -233,18 +233,18 @@ class FloorState:
 
     def _toasts_shown(self, event: ToastsShown) -> None:
         row = self.agents[event.agent_id]
-        for message_id in event.message_ids:
+        for message_id, told in zip(event.message_ids, event.notified, strict=True):
             delivery = row.unread[message_id]
             delivery.toast_at = event.happened_at
-            if delivery.notified_at is None:
+            if told:
                 delivery.notified_at = event.happened_at
 
     def _read(self, event: Read) -> None:
         row = self.agents[event.agent_id]
-        for message_id in event.message_ids:
+        for message_id, told in zip(event.message_ids, event.notified, strict=True):
             delivery = row.unread.pop(message_id)
             delivery.read_at = event.happened_at
-            if delivery.notified_at is None:
+            if told:
                 delivery.notified_at = event.happened_at
 
     def _acknowledged(self, event: Acknowledged) -> None:

@@ -124,15 +124,15 @@ class PaperDay(Story):
             Audience(everyone=True),
             ack_required=True,
         )
-        self.add(10.5, ToastsShown, "a1", agent_id="a1", message_ids=(self.first,))
-        self.add(12, Read, "plan", agent_id="a2", message_ids=(self.first,))
+        self.add(10.5, ToastsShown, "a1", agent_id="a1", message_ids=(self.first,), notified=(False,))
+        self.add(12, Read, "plan", agent_id="a2", message_ids=(self.first,), notified=(False,))
         self.add(13, Acknowledged, "plan", agent_id="a2", message_id=self.first)
         # second: to Bo and Cy, expires at 60. Bo reads it in time; Cy is told at 30 and loses it.
         self.second = self.send(
             20, [(BO, IN, True, True), (CY, OUT, False, False)], Audience(filter=Filter(team=("Blue", "Green"))),
             expires_at=at(60),
         )  # fmt: skip
-        self.add(25, Read, "plan", agent_id="a2", message_ids=(self.second,))
+        self.add(25, Read, "plan", agent_id="a2", message_ids=(self.second,), notified=(False,))
         self.add(29, StateChanged, "a3", agent_id="a3", state=IN)
         self.add(30, Connected, "a3", agent_id="a3", notified=(self.first, self.second))
         self.add(60, Expired, message_id=self.second, lost=("a3",))
@@ -141,7 +141,7 @@ class PaperDay(Story):
         # third: after it; Cy, on a break by then, is told of nothing but reads it. Ann never does.
         self.add(100, StateChanged, "a3", agent_id="a3", state=BREAK, reason="lunch")
         self.third = self.send(110, [(ANN, IN, True, False), (CY, BREAK, False, False)], priority=Priority.URGENT)
-        self.add(120, Read, "a3", agent_id="a3", message_ids=(self.third,))
+        self.add(120, Read, "a3", agent_id="a3", message_ids=(self.third,), notified=(True,))
         # fourth: Ann's page is gone; she is told when she comes back from the break.
         self.add(130, Disconnected, "a1", agent_id="a1")
         self.add(131, StateChanged, "a1", agent_id="a1", state=BREAK)

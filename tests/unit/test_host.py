@@ -24,6 +24,9 @@ IN = AgentState.LOGGED_IN
 class HandClock:
     """A clock that a test sets; ``boot`` follows unless told otherwise."""
 
+    speed = 1.0
+    paused = False
+
     def __init__(self, wall: int = TEN) -> None:
         self.time = wall
         self.running = 0
@@ -33,6 +36,9 @@ class HandClock:
 
     def boot(self) -> int:
         return self.running
+
+    def seconds_until(self, moment: int) -> float:
+        return max(0, moment - self.time) / 1_000_000
 
     def pass_by(self, micros: int) -> None:
         self.time += micros

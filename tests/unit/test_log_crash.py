@@ -57,7 +57,7 @@ def days(seq: int):
         else:
             minutes = number * NIGHT + 2 * turn
             sent = story.send(minutes, [(ANN, IN, True, True)])
-            story.add(minutes + 1, Read, "a1", agent_id="a1", message_ids=(sent,))
+            story.add(minutes + 1, Read, "a1", agent_id="a1", message_ids=(sent,), notified=(True,))
             story.people(ANN, minutes=minutes + 1)
         yield [_numbered(event, seq + place) for place, event in enumerate(story.events)]
         assert len(story.events) == EACH

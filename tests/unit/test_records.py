@@ -20,6 +20,15 @@ names = st.lists(name, max_size=3, unique=True).map(tuple)
 moment = st.integers(0, 4_000_000_000_000_000)
 message_id = st.integers(1, 2**62)
 message_ids = st.lists(message_id, max_size=3, unique=True).map(tuple)
+shown = st.lists(st.tuples(message_id, st.booleans()), max_size=3, unique_by=lambda pair: pair[0]).flatmap(
+    lambda pairs: st.fixed_dictionaries(
+        {
+            "agent_id": name,
+            "message_ids": st.just(tuple(mid for mid, _ in pairs)),
+            "notified": st.just(tuple(told for _, told in pairs)),
+        }
+    )
+)
 states = st.sampled_from(AgentState)
 json_value = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | text,
@@ -79,8 +88,8 @@ OWN: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         {"agent_id": name, "state": states, "reason": st.none() | text, "notified": message_ids}
     ),
     "sent": st.builds(lambda sent, lists: {"message": sent, **lists}, message, recipients()),
-    "toasts_shown": st.fixed_dictionaries({"agent_id": name, "message_ids": message_ids}),
-    "read": st.fixed_dictionaries({"agent_id": name, "message_ids": message_ids}),
+    "toasts_shown": shown,
+    "read": shown,
     "acknowledged": st.fixed_dictionaries({"agent_id": name, "message_id": message_id}),
     "expired": st.fixed_dictionaries({"message_id": message_id, "lost": names}),
     "cleared_down": st.fixed_dictionaries(
