@@ -226,4 +226,4 @@ def _desk(options: Options, url: str) -> Desk | None:
         if options.desk:
             print("There is no folder of dashboards: the desk is left out.", file=sys.stderr)
         return None
-    return Desk(folder, url, options.data_dir / "cache")
+    return Desk(folder, url, options.data_dir.absolute() / "cache", orphan_after=options.orphan_after)

@@ -39,6 +39,14 @@ class MethodNotAllowed(CoachsimError):
     http_status = 405
 
 
+class Refusal(web.HTTPError):
+    """An error of HTTP with a sentence of ours, fit to be shown. Tornado's own have words for programmers."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(status)
+        self.sentence = sentence
+
+
 class FrontHandler(web.RequestHandler):
     """Base of all handlers of the front door."""
 
@@ -86,7 +94,7 @@ def check_host(handler: web.RequestHandler) -> None:
     if options.behind_proxy or not is_loopback(options.address):
         return
     if not is_loopback(urlsplit(f"//{handler.request.host}").hostname or ""):
-        raise web.HTTPError(403, "This server answers to its own machine only.")
+        raise Refusal(403, "This server answers to its own machine only.")
 
 
 def check_cross_site(handler: web.RequestHandler, caller: Caller | None) -> None:
@@ -97,7 +105,7 @@ def check_cross_site(handler: web.RequestHandler, caller: Caller | None) -> None
         handler.check_xsrf_cookie()
     except web.HTTPError:
         sentence = "The request does not show that it comes from this server's page: reload it. (X-XSRFToken)"
-        raise web.HTTPError(403, sentence) from None
+        raise Refusal(403, sentence) from None
 
 
 def is_loopback(name: str) -> bool:
@@ -214,9 +222,9 @@ def explained(status: int, kwargs: dict[str, Any]) -> tuple[str, str]:
     code = {403: "forbidden", 404: "not_found"}.get(status, "bad_request")
     if status >= 500:
         return "server_error", "Something went wrong in the server; its log says what."
-    if isinstance(raised, web.HTTPError) and raised.log_message and not raised.args:
-        return code, raised.log_message
-    return code, f"{responses.get(status, 'Error')}."
+    if isinstance(raised, Refusal):
+        return code, raised.sentence
+    return code, f"The server cannot take this request: {responses.get(status, 'error').lower()}."
 
 
 def sign_in_address(handler: web.RequestHandler) -> str:

@@ -95,7 +95,7 @@ class DeskKernels(AsyncMappingKernelManager):
         for kernel_id, since in self._alone_since.items():
             if moment - since > self.orphan_after:
                 self.log.info("Ending kernel %s: no page has it open.", kernel_id)
-                await self.shutdown_kernel(kernel_id, now=True)
+                await self.shutdown_kernel(kernel_id, now=True)  # type: ignore[no-untyped-call]
 
 
 class DeskVoila(Voila):
@@ -115,7 +115,7 @@ class DeskVoila(Voila):
         sockets = bind_sockets(0, "127.0.0.1")
         HTTPServer(self.app).add_sockets(sockets)
         self.ioloop = IOLoop.current()
-        PeriodicCallback(self.kernel_manager.end_orphans, 2_000).start()  # type: ignore[no-untyped-call]
+        PeriodicCallback(self.kernel_manager.end_orphans, 2_000).start()
         print(sockets[0].getsockname()[1], flush=True)
         try:
             self.ioloop.start()

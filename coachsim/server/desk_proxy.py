@@ -12,7 +12,7 @@ from tornado import httpclient, httputil, web
 from tornado.ioloop import IOLoop
 
 from coachsim.server.access import PAGES
-from coachsim.server.base import HEADERS, check_cross_site, check_host, explained, sign_in_address
+from coachsim.server.base import HEADERS, Refusal, check_cross_site, check_host, explained, sign_in_address
 from coachsim.server.desk import Desk
 from coachsim.server.identity import identify, session_cookie
 from coachsim.server.sessions import Caller
@@ -88,12 +88,12 @@ class DeskProxy(NamedLocalProxyHandler):
             if self.request.method == "GET" and not websocket:
                 self.redirect(sign_in_address(self))
                 return
-            raise web.HTTPError(401, "Sign in first.")
+            raise Refusal(401, "Sign in first.")
         roles = _roles_for(self.request.method or "", path)
         if roles is None:
-            raise web.HTTPError(404, "There is nothing at this address.")
+            raise Refusal(404, "There is nothing at this address.")
         if not self.caller.account.roles & roles:
-            raise web.HTTPError(403, "This page is not for your account. Sign in with another one to use it.")
+            raise Refusal(403, "This page is not for your account. Sign in with another one to use it.")
         self.check_origin_of_changes(websocket)
         self.current_user = self._jupyter_current_user = self.caller.name
         if self.desk.port is None:
@@ -104,7 +104,7 @@ class DeskProxy(NamedLocalProxyHandler):
         if websocket:
             origin = self.request.headers.get("Origin")
             if origin is not None and origin.partition("://")[2] != self.request.host:
-                raise web.HTTPError(403, "This page is not one of this server's.")
+                raise Refusal(403, "This page is not one of this server's.")
         else:
             check_cross_site(self, self.caller)
 

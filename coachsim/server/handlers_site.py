@@ -19,7 +19,7 @@ from coachsim.server.accounts import (
     hash_password,
     verify_password,
 )
-from coachsim.server.base import FrontHandler, explained, sign_in_address
+from coachsim.server.base import FrontHandler, Refusal, explained, sign_in_address
 from coachsim.server.identity import clear_session_cookie, session_cookie, set_session_cookie
 
 WEB = Path(__file__).parent.parent / "web"
@@ -51,7 +51,7 @@ class PageHandler(FrontHandler):
             self.redirect(sign_in_address(self))
             return False
         if not self.caller.account.roles & roles:
-            raise web.HTTPError(403, "This page is not for your account. Sign in with another one to use it.")
+            raise Refusal(403, "This page is not for your account. Sign in with another one to use it.")
         return True
 
     async def sign_in(self, account: Account) -> None:
@@ -169,9 +169,9 @@ class Setup(PageHandler):
     def _allowed(self) -> bool:
         given, wanted = self.get_argument("token", ""), self.site.setup_token
         if wanted is None or self.site.accounts.list():
-            raise web.HTTPError(404, "This server is set up already. Sign in.")
+            raise Refusal(404, "This server is set up already. Sign in.")
         if not hmac.compare_digest(given.encode(), wanted.encode()):
-            raise web.HTTPError(403, "This link is not the one that the server printed at its start.")
+            raise Refusal(403, "This link is not the one that the server printed at its start.")
         return True
 
     async def get(self) -> None:
@@ -207,7 +207,7 @@ class DemoEnter(PageHandler):
         name = self.get_body_argument("name", "")
         account = next((demo.account for demo in self.site.demo if demo.account.name == name), None)
         if account is None:
-            raise web.HTTPError(404, "There is no such demo account.")
+            raise Refusal(404, "There is no such demo account.")
         await self.sign_in(account)
         following = "/agent" if "agent" in account.roles else "/coaching" if "supervisor" in account.roles else "/"
         if following == "/coaching" and "coaching" not in self.settings["pages"]:
@@ -232,7 +232,7 @@ class PageLink(PageHandler):
     async def get(self, page: str) -> None:
         """Leads on to the desk."""
         if page not in self.settings["pages"]:
-            raise web.HTTPError(404, "This server has no such page.")
+            raise Refusal(404, "This server has no such page.")
         self.redirect(f"/desk/voila/render/{page}.ipynb")
 
 
@@ -242,7 +242,7 @@ class NotHere(PageHandler):
     async def prepare(self) -> None:
         """404 for everyone."""
         await super().prepare()
-        raise web.HTTPError(404, "There is nothing at this address.")
+        raise Refusal(404, "There is nothing at this address.")
 
 
 class OwnFiles(web.StaticFileHandler):

@@ -40,6 +40,7 @@ class Options:
     behind_proxy: bool = False
     identity_provider: str | None = None
     demo: bool = False
+    orphan_after: float = 90.0  # seconds after which a kernel without a page is ended
 
 
 class Site:

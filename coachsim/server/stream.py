@@ -18,6 +18,7 @@ from typing import Any
 from tornado.iostream import IOStream, StreamBufferFullError, StreamClosedError
 
 from coachsim import frames
+from coachsim.client import floor_notice
 from coachsim.errors import CoachsimError, LogError
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
@@ -197,7 +198,7 @@ class Streams:
                 stream.write(data)
 
     def _on_faults(self) -> None:
-        data = encode(None, "faults", {"faults": self._host.faults})
+        data = encode(None, "floor", floor_notice(self._host))
         for watched in self._by_scope.values():
             watched.waiting.append(data)
         self._write_waiting()

@@ -1,0 +1,177 @@
+"""The command line, beside a running server and without one."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import duckdb
+import pytest
+
+from coachsim.server.local import FILE_NAME
+from tests.serving import PASSWORD, Served, add_account, serve
+
+
+def cli(*arguments, data=None, stdin=None, env=None):
+    command = [sys.executable, "-m", "coachsim.cli", *arguments, *(["--data", str(data)] if data else [])]
+    return subprocess.run(
+        command,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        env={**os.environ, **(env or {})},
+    )
+
+
+def failed(run: subprocess.CompletedProcess[str], code: int = 1) -> str:
+    """The one sentence of a command that failed."""
+    assert run.returncode == code, run
+    assert run.stdout == ""
+    assert run.stderr.count("\n") == 1, run.stderr
+    assert "Traceback" not in run.stderr
+    return run.stderr.strip()
+
+
+def test_users_are_added_listed_changed_and_disabled(tmp_path):
+    data = tmp_path / "floor"
+    added = cli("user", "add", "dana", "--role", "supervisor", "--role", "analyst", "--teams", "Blue,Red", data=data)
+    assert added.returncode == 0, added.stderr
+    assert "Password (shown only now): " in added.stdout
+    assert cli("user", "add", "ann", "--role", "agent", "--agent", "a1", "--password-stdin", data=data,
+               stdin=PASSWORD).returncode == 0  # fmt: skip
+    listed = cli("user", "list", data=data).stdout.splitlines()
+    assert listed == ["ann\tactive\tagent · agent a1", "dana\tactive\tsupervisor, analyst · Blue, Red"]
+    assert cli("user", "disable", "ann", data=data).returncode == 0
+    assert cli("user", "list", data=data).stdout.splitlines()[0].startswith("ann\tdisabled")
+    assert "disabled" in failed(cli("token", "ann", data=data))
+    assert cli("user", "change", "ann", "--enable", data=data).returncode == 0
+    token = cli("token", "ann", env={"COACHSIM_DATA": str(data)})
+    assert token.stdout.count("\n") == 1
+    assert token.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("add", "dana", "--role", "supervisor"), "teams"),
+        (("add", "dana", "--role", "analyst", "--teams", ","), "teams"),
+        (("add", "floor", "--role", "trainer"), "floor"),
+        (("add", "a b", "--role", "trainer"), "account name"),
+        (("add", "ann", "--role", "agent"), "agent"),
+        (("add", "ann", "--role", "trainer", "--agent", "a1"), "agent"),
+        (("add", "dana", "--role", "trainer", "--password-stdin"), "8 characters"),
+        (("add", "Taken", "--role", "trainer"), "already"),
+        (("disable", "nobody"), "no account"),
+        (("change", "taken"), "what to change"),
+    ],
+)
+def test_what_makes_no_sense_of_an_account_is_refused(tmp_path, arguments, says):
+    add_account(tmp_path, "taken", "trainer")
+    assert says in failed(cli("user", *arguments, data=tmp_path, stdin="short\n"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("dance",), ("user",), ("user", "add", "x"), ("user", "add", "x", "--role", "king"), ("serve", "--port", "x")],
+)
+def test_wrong_use_is_exit_code_2(arguments):
+    assert "--help" in failed(cli(*arguments), 2)
+
+
+def test_roster_check_and_load_without_a_server(tmp_path):
+    csv = tmp_path / "roster.csv"
+    csv.write_text("agent_id,name,team,campaigns,lists,queues,active\na1,Ann,Blue,,,,\na2,,Blue,,,,\n")
+    data = tmp_path / "floor"
+    for command in ("check", "load"):
+        run = cli("roster", command, str(csv), data=data)
+        assert run.returncode == 1
+        assert "line 3" in run.stderr
+    csv.write_text("agent_id,name,team,campaigns,lists,queues,active\na1,Ann,Blue,,,,\n")
+    assert "1 agent" in cli("roster", "check", str(csv), data=data).stdout
+    assert not (data / "log.duckdb").exists()
+    assert cli("roster", "load", str(csv), data=data).stdout == "1 agent in the roster, 1 of them new or changed.\n"
+    assert "0 of them" in cli("roster", "load", str(csv), data=data).stdout
+    assert "cannot be read" in failed(cli("roster", "load", str(tmp_path / "none.csv"), data=data))
+
+
+def test_what_needs_the_log_asks_the_running_server(served: Served, tmp_path):
+    info = json.loads((served.data / FILE_NAME).read_text())
+    assert (info["url"], (served.data / FILE_NAME).stat().st_mode & 0o077) == (served.url, 0)
+    csv = tmp_path / "more.csv"
+    csv.write_text("agent_id,name,team,campaigns,lists,queues,active\na5,Eve,Green,,,,\n")
+    assert "1 of them" in cli("roster", "load", str(csv), data=served.data).stdout
+    with served.client("sup") as sup:
+        assert len(sup.get("/api/agents").json()["agents"]) == 5
+        sup.post("/api/messages", json={"audience": {"everyone": True}, "body": "Hello", "request_id": "1"})
+        backup = tmp_path / "backup.duckdb"
+        assert cli("log", "backup", str(backup), data=served.data).returncode == 0
+        assert "exists already" in failed(cli("log", "backup", str(backup), data=served.data))
+        with duckdb.connect(str(backup), read_only=True) as log:
+            assert log.sql("SELECT count(*) FROM deliveries").fetchall() == [(5,)]
+        assert cli("clear-down", data=served.data).returncode == 0
+        (message,) = sup.get("/api/messages").json()["messages"]
+        assert message["by_status"]["lost"] == 5
+    assert served.stop() == 0
+    assert not (served.data / FILE_NAME).exists()
+
+
+def test_a_crashed_servers_file_misleads_nobody(data):
+    with serve(data) as served:
+        served.kill()
+    assert (data / FILE_NAME).exists()
+    assert cli("clear-down", data=data).returncode == 0
+    with serve(data) as again, again.client("sup") as sup:
+        assert sup.get("/api/me").status_code == 200
+
+
+def test_a_backup_over_http_is_for_the_servers_machine_only(served: Served, tmp_path):
+    with served.client("admin") as admin:
+        answer = admin.post("/api/backup", json={"path": str(tmp_path / "stolen.duckdb")})
+        assert answer.status_code == 403
+        assert not (tmp_path / "stolen.duckdb").exists()
+
+
+def test_a_port_or_a_log_in_use_is_one_sentence(served: Served, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = failed(cli("serve", "--no-desk", "--port", port, data=tmp_path / "other"))
+        assert f"Port {port}" in said
+    said = failed(cli("serve", "--no-desk", "--port", "0", data=served.data))
+    assert "open" in said or "use" in said
+
+
+def test_another_address_is_refused_without_accounts(tmp_path):
+    said = failed(cli("serve", "--no-desk", "--port", "0", "--host", "0.0.0.0", data=tmp_path))
+    assert "There is no account yet" in said
+    assert "this machine only" in failed(cli("serve", "--demo", "--port", "0", "--host", "0.0.0.0", data=tmp_path))
+
+
+def test_bad_settings_and_a_bad_roster_stop_the_start(tmp_path):
+    (tmp_path / "settings.toml").write_text('tme_zone = "UTC"\n')
+    assert "time_zone" in failed(cli("serve", "--no-desk", "--port", "0", data=tmp_path))
+    (tmp_path / "settings.toml").write_text('time_zone = "UTC"\n')
+    (tmp_path / "bad.csv").write_text("agent_id,name\n")
+    run = cli("serve", "--no-desk", "--port", "0", "--roster", str(tmp_path / "bad.csv"), data=tmp_path)
+    assert run.returncode == 1
+    assert "line 1" in run.stderr
+
+
+def test_a_demo_floor_lets_anyone_in_with_one_click(tmp_path):
+    with serve(tmp_path / "demo", "--demo") as served:
+        password = served.wait_for(r"\n  supervisor +(\S+)")[1]
+        with served.browser() as client:
+            start = client.get("/").text
+            assert password in start
+            assert client.post("/demo", data={"name": "boss"}).status_code == 404
+            assert client.post("/demo", data={"name": "a1"}).headers["Location"] == "/agent"
+            assert client.get("/api/me").json()["agent_id"] == "a1"
+        with served.browser("supervisor", password) as client:
+            states = client.get("/api/floor").json()["counts"]
+            assert sum(states.values()) == 4
+    with serve(tmp_path / "demo") as served, served.browser() as client:
+        assert client.post("/demo", data={"name": "a1"}).status_code == 404

@@ -1,0 +1,209 @@
+"""The desk behind the front door: whose page and whose kernel it is, and Voila coming and going."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.web import create_signed_value
+from tornado.websocket import websocket_connect
+
+from coachsim.floor import Floor
+from coachsim.server.app import Server
+from coachsim.server.site import Options
+from tests.serving import PEOPLE, add_everybody, serve, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+PAGE = "/desk/voila/render/coaching.ipynb"
+KERNEL = re.compile(rb'"kernelId":\s*"([0-9a-f-]{36})"')
+
+
+async def eventually(look, what: str):
+    """Looks until what it sees is true."""
+    end = time.monotonic() + 60
+    while not (found := look()):
+        assert time.monotonic() < end, f"never happened: {what}"
+        await asyncio.sleep(0.05)
+    return found
+
+
+class Door:
+    """A server in the test's own process, with a desk."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    def browser(self, name: str) -> httpx.AsyncClient:
+        """Someone who is signed in, as a browser would be."""
+        site = self.server.site
+        raw = site.sessions.begin(site.accounts.known(name))
+        value = create_signed_value(site.cookie_secret, "coachsim_session", raw).decode()
+        cookies = {"coachsim_session": value, "_xsrf": "of-this-browser"}
+        headers = {"X-XSRFToken": "of-this-browser"}
+        return httpx.AsyncClient(base_url=self.server.url, cookies=cookies, headers=headers, timeout=60)
+
+    async def render(self, client: httpx.AsyncClient) -> tuple[str, httpx.Response]:
+        """Opens the page; returns its kernel."""
+        answer = await client.get(PAGE)
+        assert answer.status_code == 200, answer.text[:500]
+        found = KERNEL.search(answer.content)
+        assert found is not None, answer.text[:2_000]
+        return found[1].decode(), answer
+
+
+@pytest.fixture
+async def door(tmp_path: Path) -> AsyncIterator[Door]:
+    add_everybody(tmp_path)
+    server = await Server.start(Options(tmp_path, port=0, orphan_after=3))
+    assert server.desk is not None
+    await server.site.host.do(Floor.set_agents, PEOPLE, actor="test")
+    await eventually(lambda: server.desk.port, "the desk is ready")
+    yield Door(server)
+    await server.stop()
+
+
+async def test_a_page_is_for_its_roles_and_a_kernel_for_its_session(door: Door):
+    async with door.browser("sup") as sup, door.browser("sup") as elsewhere, door.browser("a1") as ann:
+        anonymous = httpx.AsyncClient(base_url=door.server.url)
+        async with anonymous:
+            answer = await anonymous.get(PAGE)
+            assert (answer.status_code, answer.headers["Location"].split("?")[0]) == (302, "/login")
+            assert (await anonymous.delete("/desk/api/kernels/" + "0" * 36)).status_code == 401
+        assert (await ann.get(PAGE)).status_code == 403
+        assert (await ann.get("/desk/voila/static/voila.js")).status_code == 403
+
+        kernel, page = await door.render(sup)
+        assert "Set-Cookie" not in page.headers
+        assert "default-src 'self'" in page.headers["Content-Security-Policy"]
+        assert "http://" not in page.headers["Content-Security-Policy"]
+        assert not re.search(r'(src|href)="(https?:)?//', page.text)
+
+        address = f"/desk/api/kernels/{kernel}"
+        assert (await sup.get(address)).json()["id"] == kernel
+        # The same person, signed in a second time, is another session.
+        assert (await elsewhere.get(address)).status_code == 404
+        assert (await elsewhere.post(f"/desk/voila/api/shutdown/{kernel}")).status_code == 404
+        assert (await elsewhere.delete(address)).status_code == 404
+        assert (await sup.get(address)).status_code == 200
+
+        # XSRF is checked at the front door.
+        del sup.headers["X-XSRFToken"]
+        assert (await sup.post(f"/desk/voila/api/shutdown/{kernel}")).status_code == 403
+        sup.headers["X-XSRFToken"] = "of-this-browser"
+        assert (await sup.post(f"/desk/voila/api/shutdown/{kernel}")).status_code == 204
+        assert (await sup.get(address)).status_code == 404
+
+
+async def test_a_websocket_is_for_its_session_and_ends_with_it(door: Door, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("coachsim.server.desk_proxy._GRACE_S", 0.1)
+    async with door.browser("sup") as sup, door.browser("blue") as blue:
+        kernel, _ = await door.render(sup)
+        url = door.server.url.replace("http", "ws") + f"/desk/api/kernels/{kernel}/channels?session_id=x"
+
+        def headers(client: httpx.AsyncClient, origin: str = door.server.url) -> dict[str, str]:
+            cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+            return {"Cookie": cookie, "Origin": origin}
+
+        with pytest.raises(HTTPClientError) as refused:
+            await websocket_connect(HTTPRequest(url, headers={"Origin": door.server.url}))
+        assert refused.value.code == 401
+        with pytest.raises(HTTPClientError) as refused:
+            await websocket_connect(HTTPRequest(url, headers=headers(sup, "https://example.org")))
+        assert refused.value.code == 403
+
+        stranger = await websocket_connect(HTTPRequest(url, headers=headers(blue)))
+        assert await asyncio.wait_for(stranger.read_message(), 20) is None  # closed, and nothing was said
+        stranger.close()
+
+        own = await websocket_connect(HTTPRequest(url, headers=headers(sup)))
+        await own.write_message(
+            '{"channel":"shell","header":{"msg_id":"1","msg_type":"kernel_info_request","session":"x","username":"",'
+            '"version":"5.3","date":"2026-01-01T00:00:00Z"},"parent_header":{},"metadata":{},"content":{}}'
+        )
+        assert await asyncio.wait_for(own.read_message(), 30) is not None
+        assert (await sup.post("/logout")).status_code == 303
+
+        async def closed() -> None:
+            while await own.read_message() is not None:
+                pass
+
+        await asyncio.wait_for(closed(), 20)
+        own.close()
+
+
+async def test_nothing_of_jupyter_but_what_a_page_needs_is_there(door: Door):
+    async with door.browser("sup") as sup, httpx.AsyncClient() as direct:
+        for path in (
+            "voila/tree", "voila/api/contents/", "voila/files/coaching.ipynb", "api/contents", "api/kernels", "login",
+            "voila/render/../coaching.ipynb", "voila/render/secret.ipynb", "voila/static/../../api/kernels",
+            "voila/static/%2e%2e/%2e%2e/api/kernels", "proxy/22/",
+        ):  # fmt: skip
+            assert (await sup.get("/desk/" + path)).status_code == 404, path
+        # On its own port Voila answers to the front door alone.
+        assert (await direct.get(f"http://127.0.0.1:{door.server.desk.port}{PAGE}")).status_code == 403
+
+
+async def test_a_kernel_that_no_page_has_open_is_ended(door: Door):
+    async with door.browser("sup") as sup:
+        kernel, _ = await door.render(sup)
+        end = time.monotonic() + 60
+        while (await sup.get(f"/desk/api/kernels/{kernel}")).status_code == 200:
+            assert time.monotonic() < end, "the kernel was kept"
+            await asyncio.sleep(0.2)
+
+
+async def test_voila_is_started_again_and_nothing_else_stops_meanwhile(door: Door):
+    desk = door.server.desk
+    async with door.browser("sup") as sup:
+        os.kill(desk.process.pid, signal.SIGKILL)
+        await eventually(lambda: desk.port is None, "the end was noticed")
+        down = await sup.get(PAGE)
+        assert (down.status_code, down.headers["Refresh"]) == (503, "3")
+        assert "not affected" in down.text
+        message = {"audience": {"everyone": True}, "body": "Hello", "request_id": "1"}
+        assert (await sup.post("/api/messages", json=message)).status_code == 201
+        await eventually(lambda: desk.port, "the desk is back")
+        await door.render(sup)
+
+
+def descendants(pid: int) -> set[int]:
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found |= {int(child)} | descendants(int(child))
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.parametrize("ending", ["kill", "stop"])
+def test_voila_and_its_kernels_end_with_the_front_door_however_it_ends(tmp_path: Path, ending: str):
+    add_everybody(tmp_path)
+    with serve(tmp_path, desk=True) as served:
+        served.wait_for("the desk is ready")
+        with served.browser("sup") as browser:
+            assert browser.get(PAGE, timeout=60).status_code == 200
+        below = descendants(served.process.pid)
+        assert len(below) >= 2  # Voila and a kernel
+        getattr(served, ending)()
+        until(lambda: not any(alive(pid) for pid in below), "all are gone")
+
+
+def test_without_the_desk_there_is_none(tmp_path: Path):
+    add_everybody(tmp_path)
+    with serve(tmp_path) as served, served.browser("sup") as browser:
+        assert browser.get(PAGE).status_code == 404
+        assert browser.get("/coaching").status_code == 404
