@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from coachsim import frames, views
 from coachsim.audience import Scope
@@ -17,6 +17,9 @@ from coachsim.floor import Floor
 from coachsim.host import FloorHost
 from coachsim.models import Audience, Draft, Event, Priority
 from coachsim.views import Json
+
+if TYPE_CHECKING:
+    from coachsim.practice import Practice
 
 HEARTBEAT_S = 15.0
 StreamItem = tuple[int, str, Json]
@@ -59,6 +62,9 @@ class FloorClient(Protocol):
     async def deliveries(self, message_id: int) -> Json:
         """Each recipient's delivery of a message."""
 
+    async def practice(self, *, speed: float | None = None, paused: bool | None = None) -> Json:
+        """Changes how fast a practice floor's time runs, or stops it; ``NotFound`` on a live floor."""
+
     def events(self, after: int) -> AsyncIterator[StreamItem]:
         """(id, name, data) of what happens after event ``after``, for as long as it is listened to."""
 
@@ -73,12 +79,14 @@ class LocalClient:
         self,
         host: FloorHost,
         *,
+        practice: Practice | None = None,
         actor: str,
         scope: Scope = None,
         roles: Collection[str] = ("supervisor",),
         agent_id: str | None = None,
     ) -> None:
         self._host = host
+        self._practice = practice
         self._actor = actor
         self._scope = scope
         self._roles = tuple(roles)
@@ -96,7 +104,7 @@ class LocalClient:
             "roles": list(self._roles),
             "teams": teams,
             "agent_id": self._agent_id,
-            "mode": "live",
+            "mode": self._host.mode,
         }
 
     async def floor(self) -> Json:
@@ -107,17 +115,14 @@ class LocalClient:
             {
                 "floor": host.settings.floor_name,
                 "site": host.settings.site,
-                "mode": "live",
-                "now": to_iso(host.now()),
-                "speed": 1,
-                "paused": False,
+                "mode": host.mode,
+                **floor_notice(host),
                 "day": day.day if day else None,
                 "time_zone": day.time_zone if day else host.settings.time_zone,
                 "clear_down": host.settings.clear_down,
                 "next_clear_down": to_iso(day.ends_at) if day else None,
                 "toast_seconds": host.settings.toast_seconds,
                 "counts": views.by_state(row.state for row in views.visible_agents(host.floor, self._scope)),
-                "faults": host.faults,
             }
         )
 
@@ -181,6 +186,13 @@ class LocalClient:
             raise views.unknown_message(message_id)
         return self._answer({"deliveries": past})
 
+    async def practice(self, *, speed: float | None = None, paused: bool | None = None) -> Json:
+        """Changes the pace of a practice floor; ``NotFound`` on a live one."""
+        if self._practice is None:
+            raise NotFound("This floor is live: its clock is the wall's.")
+        await self._practice.set_pace(speed=speed, paused=paused, actor=self._actor)
+        return self._answer(floor_notice(self._host))
+
     async def events(self, after: int) -> AsyncIterator[StreamItem]:
         """What happens after event ``after``; starts with ``reset`` where that is not the newest one."""
         queue: asyncio.Queue[StreamItem] = asyncio.Queue()
@@ -191,7 +203,7 @@ class LocalClient:
                 queue.put_nowait((event.seq, name, data))
 
         def faults() -> None:
-            queue.put_nowait((host.seq, "faults", {"faults": host.faults}))
+            queue.put_nowait((host.seq, "floor", floor_notice(host)))
 
         stop = host.watch(tell, faults)
         try:
@@ -208,6 +220,16 @@ class LocalClient:
 
     async def close(self) -> None:
         """Nothing is held: the host belongs to whoever opened it."""
+
+
+def floor_notice(host: FloorHost) -> Json:
+    """The part of a floor that changes without an event: its clock's pace, and what is wrong."""
+    return {
+        "now": to_iso(host.now()),
+        "speed": host.clock.speed,
+        "paused": host.clock.paused,
+        "faults": host.faults,
+    }
 
 
 def _priority(value: str) -> Priority:

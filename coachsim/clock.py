@@ -82,9 +82,14 @@ class PacedClock:
         return math.inf if self.paused else left / SECOND / self.speed
 
     def wait_for(self, moment: float) -> None:
-        """Floor time does not pass ``moment`` until told anew."""
-        self._rebase()
+        """Floor time does not pass ``moment`` until told anew. What was lost by waiting is caught up, up to a second."""
+        if self._free() - self._limit > SECOND * self.speed:
+            self._rebase()
         self._limit = moment
+
+    def restart_at(self, moment: int) -> None:
+        """Floor time is ``moment`` now."""
+        self._base, self._since, self._limit = moment, time.monotonic(), math.inf
 
     def set(self, *, speed: float | None = None, paused: bool | None = None) -> None:
         """Changes the pace from now on."""

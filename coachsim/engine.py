@@ -1,4 +1,4 @@
-"""The SimPy engine: plays a plan's virtual agents on a floor. The only file that imports simpy.
+"""The engine: SimPy plays a plan's people on a floor, in simulated or paced time. The only file that imports simpy.
 
 Each agent has one *due* moment: the earliest of what prompts them to open the dialog. Opening reads everything unread,
 so only the earliest matters; a prompt that is no longer the due one is stale when it fires, and nothing is ever
@@ -11,39 +11,68 @@ The engine gives commands through ``act`` and learns what came of them, and of e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import simpy
 
-from coachsim.attention import NEVER
+from coachsim.attention import NEVER, Prompts
+from coachsim.errors import EmptyAudience, InactiveAgent, NotFound
 from coachsim.floor import Floor
-from coachsim.models import Connected, Event, Message, Read, Sent, StateChanged
+from coachsim.models import AgentState, Connected, Delivery, Event, Message, Read, Sent, StateChanged
 from coachsim.plan import Change, Plan, Send
+from coachsim.presence import Presence
 from coachsim.state import FloorState
 
 PLAN = "plan"
 Act = Callable[..., Iterable[Event]]
+_LOGGED_OUT: tuple[AgentState, str | None] = (AgentState.LOGGED_OUT, None)
 
+# The order of what happens at one moment. SimPy's two named priorities are integers; all integers work, and order ties.
 _STATE, _SEND, _READ, _ACKNOWLEDGE = (kind << 48 for kind in range(2, 6))
 
 
+class _Step(simpy.Event):
+    """An event that is certain to happen and calls one method with itself."""
+
+    def __init__(self, env: simpy.Environment, callback: Callable[[Any], None], value: Any) -> None:
+        self.env = env
+        self.callbacks = [callback]
+        self._ok = True
+        self._value = value
+
+
 class _Mind:
-    """What one virtual agent has in mind: the prompts of unread messages, and the earliest of them."""
+    """What one virtual agent has in mind: when each unread message prompts them, and the earliest of these moments."""
 
-    __slots__ = ("due", "prompts")
+    __slots__ = ("due", "presence", "prompts", "read_priority")
 
-    def __init__(self) -> None:
+    def __init__(self, rank: int, presence: Presence) -> None:
+        self.presence = presence
+        self.read_priority = _READ + rank
         self.prompts: dict[int, int] = {}
         self.due: int | None = None
+
+
+class _Drawn(NamedTuple):
+    """The draws of one message: ``prompts`` in step with ``agent_ids``, which are sorted."""
+
+    number: int
+    message: Message
+    agent_ids: Sequence[str]
+    prompts: Prompts
+
+    def place(self, agent_id: str) -> int:
+        return bisect_left(self.agent_ids, agent_id)
 
 
 class Engine:
     """Plays ``plan`` by ``act(at, command, *args, **kwargs)``; ``floor`` is what it looks at and never changes.
 
-    ``start`` says from when on (µs): what the plan has before that is taken as done. ``virtual`` are the agents whom
-    the engine plays; take one out and it stops at once.
+    Call ``open_day`` at the day's start; to join a floor that is in the middle of it, give ``start`` (µs) and call
+    ``recover``. ``virtual`` are the agents whom the engine plays; take one out and it stops at once.
     """
 
     def __init__(self, plan: Plan, floor: FloorState, act: Act, *, start: int | None = None) -> None:
@@ -52,33 +81,47 @@ class Engine:
         self._floor = floor
         self._act = act
         self.env = simpy.Environment(initial_time=plan.day.began_at if start is None else start)
-        self._rank = {agent_id: n for n, agent_id in enumerate(plan.keys)}
-        self._minds = {agent_id: _Mind() for agent_id in plan.keys}
-        self._earlier: dict[str, int] = dict.fromkeys(plan.keys, 0)
-        # Of each message of the day: the agents' bell delays (those with no bell prompt left out) and ack delays.
-        self._bells: dict[int, dict[str, int]] = {}
-        self._acks: dict[int, dict[str, int]] = {}
-        self._number: dict[int, int] = {}
-        script: list[Change | Send] = sorted(
-            [*plan.changes, *plan.sends], key=lambda item: (item.at, isinstance(item, Send))
-        )
-        self._script = iter([item for item in script if start is None or item.at > start])
+        self._rank = {agent_id: rank for rank, agent_id in enumerate(plan.keys)}
+        self._minds = {agent_id: _Mind(rank, plan.presence[agent_id]) for agent_id, rank in self._rank.items()}
+        self._keys = np.array(list(plan.keys.values()), dtype=np.uint64)
+        self._earlier = np.zeros(len(self._keys), dtype=np.int64)
+        self._drawn: dict[int, _Drawn] = {}
+        # A send of the very moment may be done already; given again, its request_id makes it nothing.
+        changes = [change for change in plan.changes if start is None or change.at > start]
+        sends = [send for send in plan.sends if start is None or send.at >= start]
+        script: list[Change | Send] = sorted([*changes, *sends], key=lambda item: (item.at, isinstance(item, Send)))
+        self._script = iter(script)
         self._next_in_script()
 
     # --- running ---
+
+    @property
+    def now(self) -> int:
+        """The moment of the newest step (µs)."""
+        return int(self.env.now)
 
     def next_at(self) -> float:
         """When the engine next does something; infinite if never."""
         return self.env.peek()
 
     def open_day(self) -> None:
-        """Brings everybody to where the plan has them when the day opens: the roster, the pages, the states."""
-        at = self.plan.day.began_at
-        self._act(at, Floor.set_agents, self.plan.agents, actor=PLAN)
-        for agent_id in self.plan.keys:
-            self._act(at, Floor.connect, agent_id, actor=PLAN, page=False)
-        for change in self.plan.opening:
-            self._act(at, Floor.set_state, change.agent_id, change.state, actor=PLAN, reason=change.reason)
+        """Brings the roster and everybody on it to where the plan has them when the day opens."""
+        self._act(self.now, Floor.set_agents, self.plan.agents, actor=PLAN)
+        self.recover()
+
+    def recover(self) -> None:
+        """Takes in what is on the floor already, and brings everybody to where the plan has them now."""
+        for row in sorted(self._floor.messages.values(), key=lambda row: row.message.message_id):
+            self._draw(row.message, sorted(agent_id for agent_id in row.deliveries if agent_id in self._minds))
+        for agent_id in self._minds:
+            self._remember(agent_id)
+        self._align(list(self._minds))
+
+    def give_back(self, agent_id: str) -> None:
+        """Plays an agent again that was taken out of ``virtual``: where the plan has them now, with what is unread."""
+        self.virtual.add(agent_id)
+        self._remember(agent_id)
+        self._align([agent_id])
 
     def step(self) -> None:
         """Does the next thing."""
@@ -91,11 +134,8 @@ class Engine:
             env.step()
 
     def _at(self, moment: int, priority: int, callback: Callable[[Any], None], value: Any) -> None:
-        event = simpy.Event(self.env)
-        event._ok, event._value = True, value
-        event.callbacks.append(callback)
-        # SimPy's two named priorities are integers; the rest of the integers work as well and order our ties.
-        self.env.schedule(event, priority, moment - self.env.now)  # type: ignore[arg-type]
+        env = self.env
+        env.schedule(_Step(env, callback, value), priority, moment - env.now)  # type: ignore[arg-type]
 
     # --- the script ---
 
@@ -111,140 +151,166 @@ class Engine:
     def _change(self, event: Any) -> None:
         change: Change = event._value
         if change.agent_id in self.virtual:
-            self._act(change.at, Floor.set_state, change.agent_id, change.state, actor=PLAN, reason=change.reason)
+            self._bring(change.agent_id, change.state, change.reason)
         self._next_in_script()
 
     def _send(self, event: Any) -> None:
         send: Send = event._value
-        self._act(send.at, Floor.send, send.draft, actor=send.sender)
+        try:
+            self._act(send.at, Floor.send, send.draft, actor=send.sender)
+        except (EmptyAudience, InactiveAgent, NotFound) as error:
+            detail = {"request_id": send.draft.request_id, "because": error.message}
+            self._act(send.at, Floor.audit, actor=send.sender, action="not_sent", subject="message", detail=detail)
         self._next_in_script()
+
+    def _align(self, agent_ids: Sequence[str]) -> None:
+        for agent_id in agent_ids:
+            if agent_id in self.virtual and self._floor.agents[agent_id].agent.active:
+                self._act(self.now, Floor.connect, agent_id, actor=PLAN, page=False)
+        states = self.plan.states_at(self.now)
+        for agent_id in agent_ids:
+            row = self._floor.agents[agent_id]
+            wanted = states.get(agent_id, _LOGGED_OUT)
+            if (
+                agent_id in self.virtual
+                and (row.state, row.reason) != wanted
+                and (row.present or wanted != _LOGGED_OUT)
+            ):
+                self._bring(agent_id, *wanted)
+
+    def _bring(self, agent_id: str, state: AgentState, reason: str | None) -> None:
+        row = self._floor.agents[agent_id]
+        if not row.agent.active:
+            return
+        if state is AgentState.BREAK and not row.present:
+            self._act(self.now, Floor.set_state, agent_id, AgentState.LOGGED_IN, actor=PLAN)
+        self._act(self.now, Floor.set_state, agent_id, state, actor=PLAN, reason=reason)
 
     # --- what agents notice ---
 
     def observe(self, event: Event) -> None:
         """Takes in an event of the floor, whoever caused it. Called once for each, in order."""
-        if isinstance(event, Sent):
-            self._sent(event)
+        if isinstance(event, Read):
+            if event.agent_id in self._minds:
+                self._has_read(event)
         elif isinstance(event, StateChanged | Connected):
             if event.notified and event.agent_id in self.virtual:
                 for message_id in event.notified:
                     self._ring(event.agent_id, message_id, event.happened_at)
-        elif isinstance(event, Read) and event.agent_id in self._minds:
-            self._has_read(event)
-
-    def recover(self) -> None:
-        """Takes in the deliveries that are on the floor already, after a restart or when the day is joined late."""
-        rows = sorted(self._floor.messages.values(), key=lambda row: row.message.message_id)
-        for row in rows:
-            known = [delivery for delivery in row.deliveries.values() if delivery.agent_id in self._minds]
-            self._draw(row.message, [delivery.agent_id for delivery in known])
-            for delivery in known:
-                mind_is_open = delivery.message_id in self._floor.agents[delivery.agent_id].unread
-                if mind_is_open and delivery.agent_id in self.virtual:
-                    self._prompt_of(delivery.agent_id, delivery.message_id, delivery.toast_at, delivery.notified_at)
-                elif delivery.read_at is not None and delivery.acknowledged_at is None and row.message.ack_required:
-                    self._will_acknowledge(delivery.agent_id, delivery.message_id, delivery.read_at)
+        elif isinstance(event, Sent):
+            self._sent(event)
 
     def _sent(self, event: Sent) -> None:
-        message = event.message
-        agent_ids = [agent_id for agent_id in event.agent_ids if agent_id in self._minds]
-        toasts = self._draw(message, agent_ids)
-        at = event.happened_at
-        told = {
-            agent_id: toasted
-            for agent_id, notified, toasted in zip(event.agent_ids, event.notified, event.toasted, strict=True)
-            if notified and agent_id in self.virtual
-        }
-        for agent_id, toasted in told.items():
-            delay = toasts[agent_id] if toasted else NEVER
-            if delay != NEVER:
-                self._prompt(agent_id, message.message_id, at, delay)
-            else:
-                self._ring(agent_id, message.message_id, at)
+        message_id, at = event.message.message_id, event.happened_at
+        agent_ids: Sequence[str] = event.agent_ids
+        notified, toasted = event.notified, event.toasted
+        if any(agent_id not in self._minds for agent_id in agent_ids):
+            ours = [place for place, agent_id in enumerate(agent_ids) if agent_id in self._minds]
+            agent_ids, notified, toasted = ([those[n] for n in ours] for those in (agent_ids, notified, toasted))
+        drawn = self._draw(event.message, agent_ids).prompts
+        for agent_id, told, toast, toast_delay, bell_delay in zip(
+            agent_ids, notified, toasted, drawn.toast.tolist(), drawn.bell.tolist(), strict=True
+        ):
+            if told and agent_id in self.virtual:
+                self._prompt(agent_id, message_id, at, toast_delay if toast and toast_delay != NEVER else bell_delay)
 
-    def _draw(self, message: Message, agent_ids: list[str]) -> dict[str, int]:
-        """Draws a message's attention for these agents; returns the toast delays and keeps the rest."""
-        earlier = np.array([self._earlier[agent_id] for agent_id in agent_ids], dtype=np.int64)
-        agents = np.array([self.plan.keys[agent_id] for agent_id in agent_ids], dtype=np.uint64)
-        for agent_id in agent_ids:
-            self._earlier[agent_id] += 1
-        drawn = self.plan.sampler.prompts(agents, message.request_id, message.priority, earlier)
-        self._bells[message.message_id] = dict(zip(agent_ids, drawn.bell.tolist(), strict=True))
-        self._number[message.message_id] = len(self._number)
-        if message.ack_required:
-            self._acks[message.message_id] = dict(zip(agent_ids, drawn.ack.tolist(), strict=True))
-        return dict(zip(agent_ids, drawn.toast.tolist(), strict=True))
+    def _draw(self, message: Message, agent_ids: Sequence[str]) -> _Drawn:
+        """Draws a message's attention for these agents, each of whom has one delivery more from now on."""
+        ranks = np.array([self._rank[agent_id] for agent_id in agent_ids], dtype=np.int64)
+        prompts = self.plan.sampler.prompts(
+            self._keys[ranks], message.request_id, message.priority, self._earlier[ranks]
+        )
+        self._earlier[ranks] += 1
+        drawn = _Drawn(len(self._drawn), message, agent_ids, prompts)
+        self._drawn[message.message_id] = drawn
+        return drawn
 
-    def _prompt_of(self, agent_id: str, message_id: int, toast_at: int | None, notified_at: int | None) -> None:
-        """The prompt of a delivery that was on the floor before this engine."""
-        message = self._floor.messages[message_id].message
-        if toast_at is not None:
-            before = np.array([self._earlier[agent_id] - 1], dtype=np.int64)
-            agents = np.array([self.plan.keys[agent_id]], dtype=np.uint64)
-            drawn = self.plan.sampler.prompts(agents, message.request_id, message.priority, before)
-            if (delay := int(drawn.toast[0])) != NEVER:
-                self._prompt(agent_id, message_id, toast_at, delay)
-                return
-        if notified_at is not None:
-            self._ring(agent_id, message_id, notified_at)
+    def _remember(self, agent_id: str) -> None:
+        """An agent's prompts, from what is on the floor."""
+        mind = self._minds[agent_id]
+        mind.prompts, mind.due = {}, None
+        for message_id, delivery in self._floor.agents[agent_id].inbox.items():
+            drawn = self._drawn.get(message_id)
+            if drawn is None or agent_id not in self.virtual:
+                continue
+            if delivery.read_at is not None:
+                if delivery.acknowledged_at is None:
+                    self._will_acknowledge(drawn, agent_id, delivery.read_at)
+            elif delivery.notified_at is not None:
+                self._prompt_again(drawn, delivery, delivery.notified_at)
+
+    def _prompt_again(self, drawn: _Drawn, delivery: Delivery, notified_at: int) -> None:
+        toast = int(drawn.prompts.toast[drawn.place(delivery.agent_id)])
+        if delivery.toast_at is not None and toast != NEVER:
+            self._prompt(delivery.agent_id, delivery.message_id, delivery.toast_at, toast)
+        else:
+            self._ring(delivery.agent_id, delivery.message_id, notified_at)
 
     def _ring(self, agent_id: str, message_id: int, at: int) -> None:
-        delay = self._bells.get(message_id, {}).get(agent_id, NEVER)
-        if delay != NEVER:
-            self._prompt(agent_id, message_id, at, delay)
+        drawn = self._drawn.get(message_id)
+        if drawn is not None:
+            self._prompt(agent_id, message_id, at, int(drawn.prompts.bell[drawn.place(agent_id)]))
 
     def _prompt(self, agent_id: str, message_id: int, at: int, delay: int) -> None:
-        moment = self.plan.presence[agent_id].after(at, delay)
-        if moment is None:
+        if delay == NEVER:
             return
         mind = self._minds[agent_id]
+        moment = mind.presence.after(at, delay)
+        if moment is None:
+            return
         mind.prompts[message_id] = moment
         if mind.due is None or moment < mind.due:
-            self._become_due(agent_id, moment)
+            self._become_due(agent_id, mind, moment)
 
-    def _become_due(self, agent_id: str, moment: int) -> None:
-        self._minds[agent_id].due = moment
-        moment = max(moment, int(self.env.now))
-        self._at(moment, _READ + self._rank[agent_id], self._look, (agent_id, moment))
+    def _become_due(self, agent_id: str, mind: _Mind, moment: int) -> None:
+        mind.due = moment
+        self._at(max(moment, self.now), mind.read_priority, self._look, (agent_id, moment))
 
     def _look(self, event: Any) -> None:
         agent_id, moment = event._value
         mind = self._minds[agent_id]
         if mind.due is None or mind.due > moment or agent_id not in self.virtual:
             return
-        unread = self._floor.agents[agent_id].unread
         # What expired or was cleared meanwhile prompts nobody: the next prompt is the one that counts.
-        mind.prompts = {mid: at for mid, at in mind.prompts.items() if mid in unread}
+        mind.prompts = {one: at for one, at in mind.prompts.items() if self._is_unread(agent_id, one)}
         mind.due = min(mind.prompts.values(), default=None)
         if mind.due is None:
             return
         if mind.due > moment:
-            self._become_due(agent_id, mind.due)
+            self._become_due(agent_id, mind, mind.due)
             return
         mind.due = None
-        self._act(moment, Floor.open_inbox, agent_id, actor=PLAN)
+        if self._floor.agents[agent_id].present:
+            self._act(self.now, Floor.open_inbox, agent_id, actor=PLAN)
+
+    def _is_unread(self, agent_id: str, message_id: int) -> bool:
+        # The floor may not have been told yet that a message's time runs out at this very moment.
+        if message_id not in self._floor.agents[agent_id].unread:
+            return False
+        expires_at = self._drawn[message_id].message.expires_at
+        return expires_at is None or expires_at > self.now
 
     def _has_read(self, event: Read) -> None:
-        mind = self._minds[event.agent_id]
+        agent_id = event.agent_id
+        mind = self._minds[agent_id]
         for message_id in event.message_ids:
             mind.prompts.pop(message_id, None)
-        mind.due = min(mind.prompts.values(), default=None)
-        if mind.due is not None:
-            self._become_due(event.agent_id, mind.due)
-        for message_id in event.message_ids:
-            if message_id in self._acks and event.agent_id in self.virtual:
-                self._will_acknowledge(event.agent_id, message_id, event.happened_at)
+            drawn = self._drawn.get(message_id)
+            if drawn is not None and drawn.message.ack_required and agent_id in self.virtual:
+                self._will_acknowledge(drawn, agent_id, event.happened_at)
+        mind.due = None
+        if mind.prompts:
+            self._become_due(agent_id, mind, min(mind.prompts.values()))
 
-    def _will_acknowledge(self, agent_id: str, message_id: int, read_at: int) -> None:
-        delay = self._acks.get(message_id, {}).get(agent_id, NEVER)
-        moment = None if delay == NEVER else self.plan.presence[agent_id].after(read_at, delay)
-        if moment is not None:
-            moment = max(moment, int(self.env.now))
-            priority = _ACKNOWLEDGE + (self._rank[agent_id] << 24) + self._number[message_id]
-            self._at(moment, priority, self._acknowledge, (agent_id, message_id, moment))
+    def _will_acknowledge(self, drawn: _Drawn, agent_id: str, read_at: int) -> None:
+        delay = int(drawn.prompts.ack[drawn.place(agent_id)])
+        moment = None if delay == NEVER else self._minds[agent_id].presence.after(read_at, delay)
+        if moment is not None and drawn.message.ack_required:
+            priority = _ACKNOWLEDGE + (self._rank[agent_id] << 24) + drawn.number
+            self._at(max(moment, self.now), priority, self._acknowledge, (agent_id, drawn.message.message_id))
 
     def _acknowledge(self, event: Any) -> None:
-        agent_id, message_id, moment = event._value
+        agent_id, message_id = event._value
         row = self._floor.agents[agent_id]
         if agent_id in self.virtual and message_id in row.inbox and row.present:
-            self._act(moment, Floor.acknowledge, agent_id, message_id, actor=PLAN)
+            self._act(self.now, Floor.acknowledge, agent_id, message_id, actor=PLAN)

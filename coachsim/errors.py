@@ -96,6 +96,13 @@ class RequestReused(CoachsimError):
     http_status = 409
 
 
+class SeatTaken(CoachsimError):
+    """Somebody else is this agent at the moment (practice)."""
+
+    code = "seat_taken"
+    http_status = 409
+
+
 class NotReadYet(CoachsimError):
     """A message can be acknowledged only once it has been read."""
 

@@ -22,6 +22,7 @@ LAYERS = [
     {"views", "engine"},
     {"log", "frames"},  # the log answers for a closed day in the shapes of views
     {"host", "experiment"},
+    {"practice"},
     {"client"},
     {"remote"},
     {"server", "pages"},
