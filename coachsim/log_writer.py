@@ -313,4 +313,3 @@ def _copy(cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
         cursor.execute(f'COPY FROM DATABASE "{source}" TO {copy}')
     finally:
         cursor.execute(f"DETACH {copy}")
-

@@ -59,9 +59,7 @@ _RENAMED: dict[tuple[type[Event], str], str] = {
     (Expired, "lost"): "agent_ids",
 }
 
-SELECT = ", ".join(
-    "epoch_us(happened_at) AS happened_at" if name == "happened_at" else name for name in COLUMNS
-)
+SELECT = ", ".join("epoch_us(happened_at) AS happened_at" if name == "happened_at" else name for name in COLUMNS)
 """What to select from ``events`` to get rows that ``from_row`` reads (times as integers)."""
 
 
