@@ -9,17 +9,34 @@ Mehrotra et al. 2016; Pielot et al. 2018); the default numbers are assumptions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coachsim.draws import Draws, Floats, Keys, key
+from coachsim.draws import Draws, Floats, Keys, Purpose, key, normal
 from coachsim.models import Priority
 from coachsim.scenario import Scenario
 
 Micros = NDArray[np.int64]
 NEVER = -1
+
+# The rows of the table of draws, in the order in which ``prompts`` takes them.
+_PURPOSES: tuple[Purpose, ...] = (
+    ("toast noticed", 0),
+    ("on a call", 0),
+    ("rest of call", 0),
+    ("toast to open", 0),
+    ("toast to open", 1),
+    ("bell never", 0),
+    ("bell to open", 0),
+    ("bell to open", 1),
+    ("ack never", 0),
+    ("read to ack", 0),
+    ("read to ack", 1),
+)
+_LONGEST = 1e15  # µs, 31 years: longer than any day, and as an integer still far from the end of 64 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +52,10 @@ class Prompts:
     ack: Micros
 
 
-def _micros(seconds: Floats) -> Micros:
-    rounded: Micros = np.rint(seconds * 1e6).astype(np.int64)
-    return rounded
+def micros(values: Floats) -> Micros:
+    """Times or lengths in µs as whole numbers; absurdly long ones are cut, not wrapped around."""
+    whole: Micros = np.rint(np.minimum(values, _LONGEST)).astype(np.int64)
+    return whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +64,25 @@ class Sampler:
 
     scenario: Scenario
     draws: Draws
+    _heads: Keys = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_heads", self.draws.heads(_PURPOSES))
 
     def prompts(self, agents: Keys, message_key: str, priority: Priority, earlier: Micros) -> Prompts:
         """The draws of one message for some agents. ``earlier``: how many deliveries each had before it that day."""
         model, policy = self.scenario.attention, self.scenario.policy
-        message, draw = key(message_key), self.draws
-        seconds = policy.urgent_toast_seconds if priority is Priority.URGENT else policy.toast_seconds
-        chance = (1.0 - np.exp(-seconds / model.tau_s)) * (1.0 - model.fatigue) ** earlier
-        noticed = draw.uniform("toast noticed", agents, message) < chance
-        rest = np.where(
-            draw.uniform("on a call", agents, message) < model.occupancy,
-            draw.exponential("rest of call", agents, model.call_mean_s, message),
-            0.0,
+        noticed, on_call, call, *openings, no_bell, bell_1, bell_2, no_ack, ack_1, ack_2 = self.draws.table(
+            self._heads, agents, key(message_key)
         )
-        opening = draw.lognormal("toast to open", agents, model.open_median_s, model.open_sigma, message) + rest
-        bell = draw.lognormal("bell to open", agents, model.bell_median_s, model.bell_sigma, message)
-        ack = draw.lognormal("read to ack", agents, model.ack_median_s, model.ack_sigma, message)
+        shown_s = policy.urgent_toast_seconds if priority is Priority.URGENT else policy.toast_seconds
+        chance = (1.0 - exp(-shown_s / model.tau_s)) * (1.0 - model.fatigue) ** earlier
+        rest_s = np.where(on_call < model.occupancy, -model.call_mean_s * np.log(call), 0.0)
+        toast_s = model.open_median_s * np.exp(model.open_sigma * normal(*openings)) + rest_s
+        bell_s = model.bell_median_s * np.exp(model.bell_sigma * normal(bell_1, bell_2))
+        ack_s = model.ack_median_s * np.exp(model.ack_sigma * normal(ack_1, ack_2))
         return Prompts(
-            toast=np.where(noticed, _micros(opening), NEVER),
-            bell=np.where(draw.uniform("bell never", agents, message) < model.bell_never, NEVER, _micros(bell)),
-            ack=np.where(draw.uniform("ack never", agents, message) < model.ack_never, NEVER, _micros(ack)),
+            toast=np.where(noticed < chance, micros(toast_s * 1e6), NEVER),
+            bell=np.where(no_bell < model.bell_never, NEVER, micros(bell_s * 1e6)),
+            ack=np.where(no_ack < model.ack_never, NEVER, micros(ack_s * 1e6)),
         )

@@ -8,6 +8,7 @@ pseudorandom number generators"); its top 53 bits make a float strictly between 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -17,11 +18,12 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Keys = NDArray[np.uint64]
+Purpose = tuple[str, int]
+"""What a number is for, and which of several for the same thing."""
 
 NO_MESSAGE = np.uint64(0)
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
+_ALL_BITS = 2**64 - 1
+_GOLDEN, _MIX_1, _MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
 
 def key(text: str) -> np.uint64:
@@ -29,46 +31,75 @@ def key(text: str) -> np.uint64:
     return np.uint64(int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little"))
 
 
-def keys(texts: list[str]) -> Keys:
+def keys(texts: Sequence[str]) -> Keys:
     """The keys of several names."""
     return np.array([key(text) for text in texts], dtype=np.uint64)
 
 
-def _mixed(value: Any) -> Any:
-    with np.errstate(over="ignore"):
-        value = value + _GOLDEN
-        value = (value ^ (value >> np.uint64(30))) * _MIX_1
-        value = (value ^ (value >> np.uint64(27))) * _MIX_2
-        return value ^ (value >> np.uint64(31))
+def _mixed(value: int) -> int:
+    value = (value + _GOLDEN) & _ALL_BITS
+    value = ((value ^ (value >> 30)) * _MIX_1) & _ALL_BITS
+    value = ((value ^ (value >> 27)) * _MIX_2) & _ALL_BITS
+    return value ^ (value >> 31)
+
+
+def _mix(value: Keys) -> Keys:
+    """``_mixed`` of a whole array, in place."""
+    value += np.uint64(_GOLDEN)
+    value ^= value >> np.uint64(30)
+    value *= np.uint64(_MIX_1)
+    value ^= value >> np.uint64(27)
+    value *= np.uint64(_MIX_2)
+    value ^= value >> np.uint64(31)
+    return value
 
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """All draws of one seed on one day (``day``: the proleptic ordinal of its date)."""
+    """All draws of one seed on one day (``day``: the proleptic ordinal of its date; 0 for what holds on every day)."""
 
     seed: int
     day: int
 
-    def uniform(self, purpose: str, agents: Keys, message: Any = NO_MESSAGE, n: int = 0) -> Floats:
-        """One number strictly between 0 and 1 for each agent (or each pair, if ``message`` is an array too)."""
-        head = _mixed(_mixed(np.uint64(self.seed & (2**64 - 1))) ^ np.uint64(self.day))
-        head = _mixed(_mixed(head ^ key(purpose)) ^ np.uint64(n))
-        bits = _mixed(_mixed(agents ^ head) ^ message)
-        # Half a step up keeps 0 out; the largest is 1 - 2**-54, which rounds to below 1 as 53 bits are taken.
-        numbers: Floats = np.minimum(((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53, 1.0 - 2.0**-53)
-        return numbers
+    def heads(self, purposes: Sequence[Purpose]) -> Keys:
+        """The part of the hash that is the same for all agents: for ``table``, when it is called often."""
+        start = _mixed(_mixed(self.seed & _ALL_BITS) ^ self.day)
+        return np.array([_mixed(_mixed(start ^ int(key(name))) ^ n) for name, n in purposes], dtype=np.uint64)
 
-    def normal(self, purpose: str, agents: Keys, message: Any = NO_MESSAGE, n: int = 0) -> Floats:
-        """Standard normal numbers (Box and Muller 1958)."""
-        radius = np.sqrt(-2.0 * np.log(self.uniform(purpose, agents, message, 2 * n)))
-        return np.asarray(radius * np.cos(2.0 * np.pi * self.uniform(purpose, agents, message, 2 * n + 1)))
+    def table(self, heads: Keys, agents: Any, message: Any = NO_MESSAGE) -> Floats:
+        """Numbers strictly between 0 and 1: a row for each of ``heads``, a column for each agent.
+
+        ``message`` is one message's key for all agents, or one for each.
+        """
+        bits = _mix(
+            _mix(heads[:, None] ^ np.atleast_1d(np.asarray(agents, np.uint64))) ^ np.asarray(message, np.uint64)
+        )
+        # Half a step up keeps 0 out; the uppermost would round to 1, so it is brought back below.
+        numbers = (bits >> np.uint64(11)).astype(np.float64)
+        numbers += 0.5
+        numbers *= 2.0**-53
+        return np.minimum(numbers, 1.0 - 2.0**-53, out=numbers)
+
+    def uniform(self, purpose: str, agents: Any, message: Any = NO_MESSAGE, n: int = 0) -> Floats:
+        """One number strictly between 0 and 1 for each agent (or each pair, if ``message`` is an array too)."""
+        row: Floats = self.table(self.heads([(purpose, n)]), agents, message)[0]
+        return row
+
+    def normal(self, purpose: str, agents: Any, message: Any = NO_MESSAGE, n: int = 0) -> Floats:
+        """Standard normal numbers."""
+        return normal(*self.table(self.heads([(purpose, 2 * n), (purpose, 2 * n + 1)]), agents, message))
 
     def lognormal(
-        self, purpose: str, agents: Keys, median: float, sigma: float, message: Any = NO_MESSAGE, n: int = 0
+        self, purpose: str, agents: Any, median: float, sigma: float, message: Any = NO_MESSAGE, n: int = 0
     ) -> Floats:
         """Lognormal numbers with this median and this standard deviation of the logarithm."""
         return np.asarray(median * np.exp(sigma * self.normal(purpose, agents, message, n)))
 
-    def exponential(self, purpose: str, agents: Keys, mean: float, message: Any = NO_MESSAGE, n: int = 0) -> Floats:
+    def exponential(self, purpose: str, agents: Any, mean: float, message: Any = NO_MESSAGE, n: int = 0) -> Floats:
         """Exponential numbers with this mean."""
         return np.asarray(-mean * np.log(self.uniform(purpose, agents, message, n)))
+
+
+def normal(first: Floats, second: Floats) -> Floats:
+    """Standard normal numbers of two rows of uniform ones (Box and Muller 1958)."""
+    return np.asarray(np.sqrt(-2.0 * np.log(first)) * np.cos(2.0 * np.pi * second))

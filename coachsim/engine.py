@@ -11,24 +11,22 @@ The engine gives commands through ``act`` and learns what came of them, and of e
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import simpy
 
-from coachsim.attention import NEVER, Prompts
+from coachsim.attention import NEVER
 from coachsim.errors import EmptyAudience, InactiveAgent, NotFound
 from coachsim.floor import Floor
+from coachsim.minds import Drawn, Mind
 from coachsim.models import AgentState, Connected, Delivery, Event, Message, Read, Sent, StateChanged
 from coachsim.plan import Change, Plan, Send
-from coachsim.presence import Presence
 from coachsim.state import FloorState
 
 PLAN = "plan"
 Act = Callable[..., Iterable[Event]]
-_LOGGED_OUT: tuple[AgentState, str | None] = (AgentState.LOGGED_OUT, None)
 
 # The order of what happens at one moment. SimPy's two named priorities are integers; all integers work, and order ties.
 _STATE, _SEND, _READ, _ACKNOWLEDGE = (kind << 48 for kind in range(2, 6))
@@ -42,30 +40,6 @@ class _Step(simpy.Event):
         self.callbacks = [callback]
         self._ok = True
         self._value = value
-
-
-class _Mind:
-    """What one virtual agent has in mind: when each unread message prompts them, and the earliest of these moments."""
-
-    __slots__ = ("due", "presence", "prompts", "read_priority")
-
-    def __init__(self, rank: int, presence: Presence) -> None:
-        self.presence = presence
-        self.read_priority = _READ + rank
-        self.prompts: dict[int, int] = {}
-        self.due: int | None = None
-
-
-class _Drawn(NamedTuple):
-    """The draws of one message: ``prompts`` in step with ``agent_ids``, which are sorted."""
-
-    number: int
-    message: Message
-    agent_ids: Sequence[str]
-    prompts: Prompts
-
-    def place(self, agent_id: str) -> int:
-        return bisect_left(self.agent_ids, agent_id)
 
 
 class Engine:
@@ -82,10 +56,10 @@ class Engine:
         self._act = act
         self.env = simpy.Environment(initial_time=plan.day.began_at if start is None else start)
         self._rank = {agent_id: rank for rank, agent_id in enumerate(plan.keys)}
-        self._minds = {agent_id: _Mind(rank, plan.presence[agent_id]) for agent_id, rank in self._rank.items()}
+        self._minds = {agent_id: Mind(rank, plan.presence[agent_id]) for agent_id, rank in self._rank.items()}
         self._keys = np.array(list(plan.keys.values()), dtype=np.uint64)
         self._earlier = np.zeros(len(self._keys), dtype=np.int64)
-        self._drawn: dict[int, _Drawn] = {}
+        self._drawn: dict[int, Drawn] = {}
         # A send of the very moment may be done already; given again, its request_id makes it nothing.
         changes = [change for change in plan.changes if start is None or change.at > start]
         sends = [send for send in plan.sends if start is None or send.at >= start]
@@ -115,10 +89,10 @@ class Engine:
             self._draw(row.message, sorted(agent_id for agent_id in row.deliveries if agent_id in self._minds))
         for agent_id in self._minds:
             self._remember(agent_id)
-        self._align(list(self._minds))
+        self._align(self._minds)
 
-    def give_back(self, agent_id: str) -> None:
-        """Plays an agent again that was taken out of ``virtual``: where the plan has them now, with what is unread."""
+    def rejoin(self, agent_id: str) -> None:
+        """Plays an agent again who was taken out of ``virtual``: where the plan has them now, with what is unread."""
         self.virtual.add(agent_id)
         self._remember(agent_id)
         self._align([agent_id])
@@ -163,20 +137,18 @@ class Engine:
             self._act(send.at, Floor.audit, actor=send.sender, action="not_sent", subject="message", detail=detail)
         self._next_in_script()
 
-    def _align(self, agent_ids: Sequence[str]) -> None:
-        for agent_id in agent_ids:
-            if agent_id in self.virtual and self._floor.agents[agent_id].agent.active:
-                self._act(self.now, Floor.connect, agent_id, actor=PLAN, page=False)
+    def _align(self, agent_ids: Collection[str]) -> None:
+        ours = [self._floor.agents[agent_id] for agent_id in agent_ids if agent_id in self.virtual]
+        for row in ours:
+            if row.agent.active and (row.page or not row.connected):
+                self._act(self.now, Floor.connect, row.agent.agent_id, actor=PLAN, page=False)
         states = self.plan.states_at(self.now)
-        for agent_id in agent_ids:
-            row = self._floor.agents[agent_id]
-            wanted = states.get(agent_id, _LOGGED_OUT)
-            if (
-                agent_id in self.virtual
-                and (row.state, row.reason) != wanted
-                and (row.present or wanted != _LOGGED_OUT)
-            ):
-                self._bring(agent_id, *wanted)
+        for row in ours:
+            wanted = states.get(row.agent.agent_id)
+            if wanted is None and row.present:
+                self._bring(row.agent.agent_id, AgentState.LOGGED_OUT, None)
+            elif wanted is not None and wanted != (row.state, row.reason):
+                self._bring(row.agent.agent_id, *wanted)
 
     def _bring(self, agent_id: str, state: AgentState, reason: str | None) -> None:
         row = self._floor.agents[agent_id]
@@ -203,10 +175,12 @@ class Engine:
     def _sent(self, event: Sent) -> None:
         message_id, at = event.message.message_id, event.happened_at
         agent_ids: Sequence[str] = event.agent_ids
-        notified, toasted = event.notified, event.toasted
-        if any(agent_id not in self._minds for agent_id in agent_ids):
+        notified: Sequence[bool] = event.notified
+        toasted: Sequence[bool] = event.toasted
+        if not self._minds.keys() >= set(agent_ids):
             ours = [place for place, agent_id in enumerate(agent_ids) if agent_id in self._minds]
-            agent_ids, notified, toasted = ([those[n] for n in ours] for those in (agent_ids, notified, toasted))
+            agent_ids = [agent_ids[place] for place in ours]
+            notified, toasted = [notified[place] for place in ours], [toasted[place] for place in ours]
         drawn = self._draw(event.message, agent_ids).prompts
         for agent_id, told, toast, toast_delay, bell_delay in zip(
             agent_ids, notified, toasted, drawn.toast.tolist(), drawn.bell.tolist(), strict=True
@@ -214,14 +188,14 @@ class Engine:
             if told and agent_id in self.virtual:
                 self._prompt(agent_id, message_id, at, toast_delay if toast and toast_delay != NEVER else bell_delay)
 
-    def _draw(self, message: Message, agent_ids: Sequence[str]) -> _Drawn:
+    def _draw(self, message: Message, agent_ids: Sequence[str]) -> Drawn:
         """Draws a message's attention for these agents, each of whom has one delivery more from now on."""
         ranks = np.array([self._rank[agent_id] for agent_id in agent_ids], dtype=np.int64)
         prompts = self.plan.sampler.prompts(
             self._keys[ranks], message.request_id, message.priority, self._earlier[ranks]
         )
         self._earlier[ranks] += 1
-        drawn = _Drawn(len(self._drawn), message, agent_ids, prompts)
+        drawn = Drawn(len(self._drawn), message, agent_ids, prompts)
         self._drawn[message.message_id] = drawn
         return drawn
 
@@ -239,7 +213,7 @@ class Engine:
             elif delivery.notified_at is not None:
                 self._prompt_again(drawn, delivery, delivery.notified_at)
 
-    def _prompt_again(self, drawn: _Drawn, delivery: Delivery, notified_at: int) -> None:
+    def _prompt_again(self, drawn: Drawn, delivery: Delivery, notified_at: int) -> None:
         toast = int(drawn.prompts.toast[drawn.place(delivery.agent_id)])
         if delivery.toast_at is not None and toast != NEVER:
             self._prompt(delivery.agent_id, delivery.message_id, delivery.toast_at, toast)
@@ -262,9 +236,9 @@ class Engine:
         if mind.due is None or moment < mind.due:
             self._become_due(agent_id, mind, moment)
 
-    def _become_due(self, agent_id: str, mind: _Mind, moment: int) -> None:
+    def _become_due(self, agent_id: str, mind: Mind, moment: int) -> None:
         mind.due = moment
-        self._at(max(moment, self.now), mind.read_priority, self._look, (agent_id, moment))
+        self._at(max(moment, self.now), _READ + mind.rank, self._look, (agent_id, moment))
 
     def _look(self, event: Any) -> None:
         agent_id, moment = event._value
@@ -302,7 +276,7 @@ class Engine:
         if mind.prompts:
             self._become_due(agent_id, mind, min(mind.prompts.values()))
 
-    def _will_acknowledge(self, drawn: _Drawn, agent_id: str, read_at: int) -> None:
+    def _will_acknowledge(self, drawn: Drawn, agent_id: str, read_at: int) -> None:
         delay = int(drawn.prompts.ack[drawn.place(agent_id)])
         moment = None if delay == NEVER else self._minds[agent_id].presence.after(read_at, delay)
         if moment is not None and drawn.message.ack_required:

@@ -34,12 +34,9 @@ class Presence:
         """
         span = bisect_right(self.starts, at) - 1
         gone = 0 if span < 0 else self.before[span] + min(at, self.ends[span]) - self.starts[span]
-        wanted = gone + delay
-        span = bisect_right(self.before, wanted) - 1
-        while span < len(self.starts):
-            if span >= 0:
-                end = max(at, self.starts[span] + wanted - self.before[span])
-                if end < self.ends[span]:
-                    return end
-            span += 1
-        return None
+        # The last span with so much presence before it: a delay that fills a span to its end is in the next one.
+        span = bisect_right(self.before, gone + delay) - 1
+        if span < 0:
+            return None
+        ends_at = self.starts[span] + gone + delay - self.before[span]
+        return ends_at if ends_at < self.ends[span] else None

@@ -15,9 +15,10 @@ PACKAGE = Path(__file__).parents[2] / "coachsim"
 # A part may import the parts of earlier lines, and itself. Nothing of a later line, and no other part of its own line.
 LAYERS = [
     {"errors", "draws", "presence"},
-    {"models", "days", "settings"},
+    {"models", "days", "settings", "faults"},
     {"state", "clock", "roster", "records", "scenario"},
     {"audience", "attention"},
+    {"shifts", "minds"},
     {"floor", "plan"},
     {"views", "engine"},
     {"log", "frames"},  # the log answers for a closed day in the shapes of views
@@ -37,7 +38,7 @@ RESERVED = {
     "jupyter_server_proxy": {"server"},
     "prometheus_client": {"server"},
     "argon2": {"server"},
-    "pydantic": {"server", "scenario"},
+    "pydantic": {"server", "scenario", "faults"},
     "sqlite3": {"server"},
     "voila": {"server"},  # in a kernel, importing it takes 8 s
     "ipywidgets": {"pages"},
@@ -56,7 +57,7 @@ RESERVED = {
 # The rules, and what shows them: no clock, no input or output, no chance.
 PURE = {"errors", "models", "days", "state", "audience", "floor", "views", "frames"}
 # A plan draws by key from its seed, and a player has the time that the plan gives it.
-PURE |= {"draws", "presence", "attention", "plan", "engine"}
+PURE |= {"draws", "presence", "attention", "minds", "shifts", "plan", "engine"}
 IMPURE = {"asyncio", "io", "logging", "os", "pathlib", "random", "secrets", "socket", "sys", "threading", "time"}
 
 

@@ -59,7 +59,7 @@ async def test_it_starts_at_practice_from_with_the_plan_before_that_played(tmp_p
         start = practice.host.floor.day.began_at + 7 * HOUR + 30 * MINUTE
         assert start <= practice.host.now() < start + MINUTE
         assert floor.now <= start
-        assert [row.message.request_id for row in floor.messages.values()] == ["morning", "series-0", "series-1"]
+        assert [row.message.request_id for row in floor.messages.values()] == ["morning", "series#0", "series#1"]
         states = {row.state for row in floor.agents.values()}
         assert AgentState.LOGGED_IN in states
     finally:
