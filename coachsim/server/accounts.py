@@ -131,6 +131,11 @@ class Accounts:
             raise NotFound(f"There is no account {name!r}.", field="name")
         return account
 
+    def added_by(self, name: str, actor: str) -> bool:
+        """Whether the account of this name, if there is one, was added by this actor."""
+        rows = self._store.rows("SELECT actor FROM change WHERE action = 'account_added' AND subject = ?", name)
+        return self.get(name) is None or any(row["actor"] == actor for row in rows)
+
     def password_hash(self, name: str) -> str | None:
         """The hash kept for a name, if it has one and may sign in."""
         rows = self._store.rows("SELECT password_hash FROM account WHERE name = ? AND NOT disabled", name)

@@ -35,6 +35,12 @@ async def set_up(host: FloorHost, accounts: Accounts) -> list[DemoAccount]:
     if not agents:
         raise CoachsimError("The demo floor has no agents. Give it a roster: coachsim serve --demo --roster CSV.")
     wanted = _accounts(agents)
+    for account, _ in wanted:
+        if not accounts.added_by(account.name, ACTOR):
+            raise CoachsimError(
+                f"There is a real account {account.name!r} in this folder, and a demo would change its password. Choose"
+                " another folder with --data."
+            )
     made = []
     for account, says in wanted:
         password = secrets.token_urlsafe(9)

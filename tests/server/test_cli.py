@@ -175,3 +175,10 @@ def test_a_demo_floor_lets_anyone_in_with_one_click(tmp_path):
             assert sum(states.values()) == 4
     with serve(tmp_path / "demo") as served, served.browser() as client:
         assert client.post("/demo", data={"name": "a1"}).status_code == 404
+
+
+def test_a_demo_does_not_take_over_real_accounts(tmp_path):
+    add_account(tmp_path, "supervisor", "supervisor", teams=None)
+    (tmp_path / "roster.csv").write_text("agent_id,name,team,campaigns,lists,queues,active\na1,Ann,Blue,,,,\n")
+    run = cli("serve", "--demo", "--port", "0", "--roster", str(tmp_path / "roster.csv"), data=tmp_path)
+    assert "real account 'supervisor'" in failed(run)
