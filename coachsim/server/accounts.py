@@ -103,8 +103,8 @@ class Accounts:
         self._cache: dict[str, Account] = {}
         self._version: tuple[int, int] | None = None
 
-    def _all(self) -> dict[str, Account]:
-        version = self._store.version
+    def _all(self, version: tuple[int, int] | None = None) -> dict[str, Account]:
+        version = version or self._store.version
         if version != self._version:
             rows = self._store.rows("SELECT name, roles, teams, agent_id, disabled FROM account ORDER BY name")
             self._cache = {row["name"].casefold(): _account(row) for row in rows}
@@ -119,9 +119,9 @@ class Accounts:
         """The account of this name, in whatever case it was typed; None if there is none."""
         return self._all().get(name.casefold())
 
-    def active(self, name: str) -> Account | None:
-        """The account of this name if it may sign in."""
-        account = self.get(name)
+    def active(self, name: str, version: tuple[int, int] | None = None) -> Account | None:
+        """The account of this name if it may sign in. ``version`` is the store's, where the caller has just asked."""
+        account = self._all(version).get(name.casefold())
         return None if account is None or account.disabled else account
 
     def known(self, name: str) -> Account:

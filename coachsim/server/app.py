@@ -72,7 +72,7 @@ def make_app(site: Site, desk: Desk | None) -> web.Application:
         login_url="/login",
         cookie_secret=site.cookie_secret,
         xsrf_cookies=False,  # checked in prepare, once it is known who asks; the cookie is the same
-        xsrf_cookie_kwargs={"samesite": "Lax", "secure": False},
+        xsrf_cookie_kwargs={"samesite": "Lax"},
         template_path=str(Path(__file__).parent / "templates"),
         websocket_ping_interval=30,
         log_function=_logged,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+from functools import lru_cache
 from http.client import responses
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -66,6 +67,11 @@ class FrontHandler(web.RequestHandler):
         self.set_header("Content-Security-Policy", PAGE_POLICY)
         self.set_header("Cache-Control", "no-store")
 
+    def set_cookie(self, name: str, value: str | bytes, *args: Any, **kwargs: Any) -> None:
+        """Every cookie, the XSRF one too, goes over TLS only where there is TLS."""
+        kwargs["secure"] = self.request.protocol == "https"
+        super().set_cookie(name, value, *args, **kwargs)
+
     async def prepare(self) -> None:
         """Checks the host, finds out who asks, and checks that it was not another site that made them ask."""
         check_host(self)
@@ -108,6 +114,7 @@ def check_cross_site(handler: web.RequestHandler, caller: Caller | None) -> None
         raise Refusal(403, sentence) from None
 
 
+@lru_cache(maxsize=256)
 def is_loopback(name: str) -> bool:
     """Whether a host name or address means this machine only."""
     if name.lower() == "localhost":

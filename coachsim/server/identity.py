@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jupyter_server.auth.identity import IdentityProvider, User
 from jupyter_server.utils import ensure_async
@@ -87,14 +87,9 @@ def session_cookie(handler: web.RequestHandler) -> str | None:
 
 def set_session_cookie(handler: web.RequestHandler, raw: str) -> None:
     """Gives the browser its session."""
-    handler.set_signed_cookie(SESSION_COOKIE, raw, expires_days=_COOKIE_DAYS, **cookie_options(handler))
+    handler.set_signed_cookie(SESSION_COOKIE, raw, expires_days=_COOKIE_DAYS, httponly=True, samesite="Lax")
 
 
 def clear_session_cookie(handler: web.RequestHandler) -> None:
     """Takes the session from the browser."""
     handler.clear_cookie(SESSION_COOKIE, path="/")
-
-
-def cookie_options(handler: web.RequestHandler) -> dict[str, Any]:
-    """Not for scripts, not for other sites, and over TLS only where there is TLS."""
-    return {"path": "/", "httponly": True, "samesite": "Lax", "secure": handler.request.protocol == "https"}

@@ -122,7 +122,7 @@ class Sessions:
         seen_at = max(session.seen_at, self._seen.get(session.key, 0))
         if moment - seen_at > IDLE or moment - session.began_at > LONGEST:
             return None
-        account = self._accounts.active(session.account)
+        account = self._accounts.active(session.account, self._version)
         if account is None:
             return None
         self._seen[session.key] = moment
@@ -153,7 +153,7 @@ class Sessions:
         self._load()
         key = _hash(raw)
         name = self._tokens.get(key)
-        account = self._accounts.active(name) if name is not None else None
+        account = self._accounts.active(name, self._version) if name is not None else None
         return None if account is None else Caller(account, "token", key)
 
     # --- for what stays open ---
@@ -165,7 +165,7 @@ class Sessions:
         self._load()
         if caller.via == "token":
             name = self._tokens.get(caller.key)
-            return name is not None and self._accounts.active(name) == caller.account
+            return name is not None and self._accounts.active(name, self._version) == caller.account
         now_caller = self._caller(self._by_key.get(caller.key), caller.via)
         return now_caller is not None and now_caller.account == caller.account
 
