@@ -23,18 +23,19 @@ def unknown_fields(model: type[BaseModel], data: Any, at: str = "") -> list[str]
             hint = f" (did you mean {close[0]!r}?)" if close else ""
             found.append(f"there is no field {at + name!r}{hint}")
             continue
-        for part in _parts(model.model_fields[name].annotation):
+        for part in parts(model.model_fields[name].annotation):
             for index, item in enumerate(value if isinstance(value, list) else [value]):
                 place = f"{at}{name}[{index}]." if isinstance(value, list) else f"{at}{name}."
                 found += unknown_fields(part, item, place)
     return found
 
 
-def _parts(annotation: Any) -> list[type[BaseModel]]:
+def parts(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a field holds: itself, or one for each item of a list."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     if get_origin(annotation) in (tuple, UnionType):
-        return [part for inner in get_args(annotation) for part in _parts(inner)]
+        return [part for inner in get_args(annotation) for part in parts(inner)]
     return []
 
 

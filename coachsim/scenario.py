@@ -60,21 +60,23 @@ class FloorShape(_Part):
         description="roster CSV, relative to the scenario's file; instead of the counts",
         pattern=r"^[^\x00-\x1f]+$",
     )
-    agents: Count = Field(250, description="agents")
-    teams: Annotated[int, Field(ge=1, le=1_000, strict=True)] = Field(10, description="teams")
-    campaigns: Groups = Field(4, description="campaigns")
-    lists: Groups = Field(6, description="lists")
-    queues: Groups = Field(5, description="queues")
+    agents: Count = Field(250, description="how many agents are made up")
+    teams: Annotated[int, Field(ge=1, le=1_000, strict=True)] = Field(
+        10, description="how many teams they are in, one each"
+    )
+    campaigns: Groups = Field(4, description="how many campaigns, one or two for each agent")
+    lists: Groups = Field(6, description="how many lists, likewise")
+    queues: Groups = Field(5, description="how many queues, likewise")
 
 
 class Shift(_Part):
     """One pattern of shifts; agents are dealt to the patterns by their shares."""
 
-    start: str = Field(description="time of day, HH:MM")
-    length_h: Annotated[float, Field(gt=0, le=16, strict=True)] = Field(8.0, description="hours")
-    share: Positive = Field(1.0, description="weight among the patterns")
-    start_spread_min: Spread = Field(10.0, description="minutes, half-width")
-    length_spread_min: Spread = Field(10.0, description="minutes, half-width")
+    start: str = Field(description="time of day of logging in, HH:MM")
+    length_h: Annotated[float, Field(gt=0, le=16, strict=True)] = Field(8.0, description="hours until logging out")
+    share: Positive = Field(1.0, description="weight among the patterns: twice the weight, twice the agents")
+    start_spread_min: Spread = Field(10.0, description="minutes, half-width of the start")
+    length_spread_min: Spread = Field(10.0, description="minutes, half-width of the length")
 
     _time = field_validator("start")(_wall_time)
 
@@ -83,10 +85,10 @@ class Break(_Part):
     """A planned break, in *waves* if not all go at once: wave n starts ``wave_gap_min`` after wave n−1."""
 
     reason: str = Field(description="1 to 25 characters, as the agent's page shows it")
-    after_min: Minutes = Field(description="minutes from the start of the shift")
-    length_min: Minutes = Field(description="minutes")
-    after_spread_min: Spread = Field(5.0, description="minutes, half-width")
-    length_spread_min: Spread = Field(3.0, description="minutes, half-width")
+    after_min: Minutes = Field(description="minutes from the start of the shift, for the first wave")
+    length_min: Minutes = Field(description="minutes that it lasts")
+    after_spread_min: Spread = Field(5.0, description="minutes, half-width of its start")
+    length_spread_min: Spread = Field(3.0, description="minutes, half-width of its length")
     waves: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(1, description="groups that go one after the other")
     wave_gap_min: Minutes = Field(0.0, description="minutes between two waves")
 
@@ -100,8 +102,8 @@ class UnplannedBreaks(_Part):
     """Breaks that nobody planned: a Poisson stream with lognormal lengths."""
 
     per_hour: Annotated[float, Field(ge=0, le=6, strict=True)] = Field(0.1, description="breaks an hour of shift")
-    length_median_min: Positive = Field(5.0, description="minutes, median")
-    length_sigma: Sigma = Field(0.5, description="of the logarithm")
+    length_median_min: Positive = Field(5.0, description="minutes, median length")
+    length_sigma: Sigma = Field(0.5, description="standard deviation of the length's logarithm")
 
 
 class PlannedMessage(_Part):
@@ -114,12 +116,14 @@ class PlannedMessage(_Part):
         description="'everyone', 'a team' or 'an agent' (drawn for each send), or an audience as the API has it",
     )
     at: str | None = Field(None, description="time of day, HH:MM")
-    every_min: Interval | None = Field(None, description="minutes between two of a series")
+    every_min: Interval | None = Field(None, description="minutes between two of a series, 0.1 to 1,440")
     start: str | None = Field(None, description="time of day of the first of a series, HH:MM")
     until: str | None = Field(None, description="time of day before which the series ends, HH:MM")
     priority: Literal["normal", "urgent"] = Field("normal", description="normal or urgent")
     ack_required: bool = Field(False, strict=True, description="true asks for an acknowledgement")
-    expires_after_min: Interval | None = Field(None, description="minutes after the send; none = the night")
+    expires_after_min: Interval | None = Field(
+        None, description="minutes after the send, 0.1 to 1,440; none = the night"
+    )
 
     @field_validator("at", "start", "until")
     @classmethod
@@ -164,15 +168,17 @@ class Attention(_Part):
     tau_s: Positive = Field(4.0, description="seconds: how fast a toast is noticed, 1-exp(-s/tau)")
     fatigue: Share = Field(0.01, description="share of noticing lost with each earlier message of the day")
     open_median_s: Positive = Field(25.0, description="seconds, median, from a noticed toast to opening")
-    open_sigma: Sigma = Field(0.8, description="of the logarithm")
-    occupancy: Share = Field(0.7, description="share of time on a call")
+    open_sigma: Sigma = Field(0.8, description="standard deviation of that delay's logarithm")
+    occupancy: Share = Field(
+        0.7, description="share of time on a call: the chance that a noticed toast waits for one to end"
+    )
     call_mean_s: Positive = Field(240.0, description="seconds, mean length of a call")
     bell_median_s: Positive = Field(900.0, description="seconds, median, from being notified to looking at the bell")
-    bell_sigma: Sigma = Field(1.0, description="of the logarithm")
+    bell_sigma: Sigma = Field(1.0, description="standard deviation of that delay's logarithm")
     bell_never: Share = Field(0.05, description="share of bells never looked at for their own sake")
     ack_median_s: Positive = Field(8.0, description="seconds, median, from reading to acknowledging")
-    ack_sigma: Sigma = Field(0.6, description="of the logarithm")
-    ack_never: Share = Field(0.03, description="share never acknowledged though asked for and read")
+    ack_sigma: Sigma = Field(0.6, description="standard deviation of that delay's logarithm")
+    ack_never: Share = Field(0.03, description="share never acknowledged, though asked for and read")
 
 
 class Policy(_Part):
@@ -195,7 +201,7 @@ class Scenario(_Part):
     practice_from: str = Field("10:30", description="time of day at which a new practice floor starts, HH:MM")
     absence: Share = Field(0.06, description="share of agents absent on a day")
     floor: FloorShape = Field(default_factory=lambda: FloorShape.model_validate({}))
-    shifts: tuple[Shift, ...] = Field(description="patterns of shifts")
+    shifts: tuple[Shift, ...] = Field(description="patterns of shifts, at least one")
     breaks: tuple[Break, ...] = Field((), description="planned breaks")
     unplanned_breaks: UnplannedBreaks = Field(default_factory=lambda: UnplannedBreaks.model_validate({}))
     messages: tuple[PlannedMessage, ...] = Field((), description="what is sent")
