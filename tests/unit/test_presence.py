@@ -9,7 +9,7 @@ from coachsim.presence import Presence
 
 
 def counted(spans: list[tuple[int, int]], at: int, delay: int) -> int | None:
-    """Walks along the clock from ``at``: at each moment of presence all the delay has run, or one µs more of it does."""
+    """Walks along the clock from ``at``: at each moment there all of the delay has run, or one µs more runs."""
     run = 0
     for moment in range(at, max((end for _, end in spans), default=0) + 1):
         if any(start <= moment < end for start, end in spans):
