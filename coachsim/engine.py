@@ -71,8 +71,8 @@ class Engine:
 
     @property
     def now(self) -> int:
-        """The moment of the newest step (µs)."""
-        return int(self.env.now)
+        """The moment of the newest step, or of the newest event on the floor where people are ahead of that (µs)."""
+        return max(int(self.env.now), self._floor.now)
 
     def next_at(self) -> float:
         """When the engine next does something; infinite if never."""
