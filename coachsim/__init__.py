@@ -5,6 +5,8 @@ What a notebook or script needs from here:
 ================  ====================================================================================
 ``open_log``      opens a message log for reading: a file, a data folder or a server's address
 ``MessageLog``    what ``open_log`` gives: deliveries, messages, state changes and agents as DataFrames
+``Scenario``      a floor's day to simulate, with everything that can vary: ``Scenario.load(path)``
+``simulate``      plays a day of a scenario and gives its log, like a real day's
 ``CoachingPage``  the supervisor's page as a widget, over any client of a floor
 ``CoachsimError`` base of every error raised on purpose; each says what was wrong and what to do
 ================  ====================================================================================
@@ -20,17 +22,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from coachsim.errors import CoachsimError
+    from coachsim.experiment import simulate
     from coachsim.log import MessageLog, open_log
     from coachsim.pages.coaching import CoachingPage
+    from coachsim.scenario import Scenario
 
 __version__ = "0.1.0"
-__all__ = ["CoachingPage", "CoachsimError", "MessageLog", "open_log"]
+__all__ = ["CoachingPage", "CoachsimError", "MessageLog", "Scenario", "open_log", "simulate"]
 
 _HOMES = {
     "CoachingPage": "coachsim.pages.coaching",
     "CoachsimError": "coachsim.errors",
     "MessageLog": "coachsim.log",
+    "Scenario": "coachsim.scenario",
     "open_log": "coachsim.log",
+    "simulate": "coachsim.experiment",
 }
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``coachsim serve | user | token | roster | clear-down | log``.
+"""The command line: ``coachsim serve | user | token | roster | clear-down | log | simulate``.
 
 Errors go to standard error in one sentence; the exit code is 2 for wrong use and 1 for a failure. What needs the log
 asks the running server where there is one, and opens the log itself where there is none. Accounts are changed in their
@@ -195,6 +195,13 @@ def _clear_down(arguments: argparse.Namespace) -> None:
     print("Cleared down: every list of messages is empty now.")
 
 
+def _simulate(arguments: argparse.Namespace) -> None:
+    with coachsim.simulate(coachsim.Scenario.load(arguments.scenario), seed=arguments.seed, out=arguments.out) as log:
+        counts = log.sql("SELECT count(*) AS sent, count(read_at) AS read FROM deliveries")
+    sent, read = (int(counts[name].iloc[0]) for name in ("sent", "read"))
+    print(f"Simulated a day into {arguments.out}: {sent:,} deliveries, {read:,} of them read.")
+
+
 def _log_backup(arguments: argparse.Namespace) -> None:
     from coachsim.log import LOG_FILE
     from coachsim.server.local import RunningServer
@@ -331,6 +338,10 @@ def _parser() -> argparse.ArgumentParser:
         ("load", _roster_load, "load a roster: all of it, or nothing where it has a fault"),
     ):
         command(rosters, name, run, about).add_argument("csv", type=Path, metavar="CSV")
+    simulate = command(commands, "simulate", _simulate, "play one day of a scenario into a log of its own")
+    simulate.add_argument("scenario", type=Path, metavar="SCENARIO")
+    simulate.add_argument("--seed", type=int, required=True, metavar="N", help="the same seed gives the same day")
+    simulate.add_argument("--out", type=Path, required=True, metavar="FILE", help="the log to make (DuckDB)")
     command(commands, "clear-down", _clear_down, "empty all inboxes now, by hand")
     logs = group("log", "the message log")
     backup = command(logs, "backup", _log_backup, "copy the log, also while the server runs")
