@@ -23,7 +23,7 @@ endif
 
 help:
 	@echo "make setup   the virtual environment $(VENV), with everything to run, test and change coachsim"
-	@echo "make serve   a demonstration floor with the agents of data/roster.csv; prints its address"
+	@echo "make serve   a practice floor with the agents of data/roster.csv; prints its address"
 	@echo "make test    all tests, those in a real browser included"
 	@echo "make check   format, lint, types, and notebooks without outputs; quick"
 	@echo "make lab     JupyterLab, with coachsim ready to import"
@@ -31,7 +31,7 @@ help:
 setup: $(VENV)/.has-test
 
 serve: $(VENV)/.has-coachsim
-	@$(BIN)/coachsim serve --demo --roster data/roster.csv --data data/live $(ARGS)
+	@$(BIN)/coachsim serve --practice data/scenarios/weekday.toml $(ARGS)
 
 test: $(VENV)/.has-test $(VENV)/.has-browser
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)

@@ -29,12 +29,16 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 ACTOR = "command-line"
 DEFAULT_DATA = Path("data/live")
+PRACTICE_DATA = Path("data/practice")
 _ROLES = ("agent", "supervisor", "analyst", "trainer", "telephony", "admin")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     arguments = _parser().parse_args(argv)
+    if arguments.data is None:
+        practice = getattr(arguments, "practice", None)
+        arguments.data = Path(os.environ.get("COACHSIM_DATA") or (PRACTICE_DATA if practice else DEFAULT_DATA))
     command: Callable[[argparse.Namespace], None] = arguments.command
     try:
         command(arguments)
@@ -59,6 +63,10 @@ def _serve(arguments: argparse.Namespace) -> None:
     from coachsim.server.app import Server
     from coachsim.server.site import Options
 
+    if arguments.practice and arguments.roster:
+        arguments.wrong_use("a practice floor has the agents of its scenario: leave --roster out")
+    if not arguments.practice and (arguments.speed, arguments.seed) != (None, None):
+        arguments.wrong_use("--speed and --seed belong to --practice")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("tornado.application").setLevel(logging.WARNING)
     logging.getLogger("tornado.access").setLevel(logging.WARNING)
@@ -71,7 +79,9 @@ def _serve(arguments: argparse.Namespace) -> None:
         desk=arguments.desk,
         behind_proxy=arguments.behind_proxy,
         identity_provider=arguments.identity_provider,
-        demo=arguments.demo,
+        practice=arguments.practice,
+        speed=60.0 if arguments.speed is None else arguments.speed,
+        seed=1 if arguments.seed is None else arguments.seed,
     )
 
     async def serve() -> None:
@@ -79,7 +89,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         print(f"coachsim is serving {arguments.data} at {server.url}/", flush=True)
         if server.site.setup_token is not None:
             print(f"Make the admin account: {server.url}/setup?token={server.site.setup_token}", flush=True)
-        for one in server.site.demo:
+        for one in server.site.shown:
             print(f"  {one.account.name:<12} {one.password:<14} {one.says}", flush=True)
         await server.run()
 
@@ -286,8 +296,7 @@ def _parser() -> argparse.ArgumentParser:
         "--data",
         type=Path,
         metavar="DIR",
-        default=Path(os.environ.get("COACHSIM_DATA") or DEFAULT_DATA),
-        help=f"the floor's folder (else $COACHSIM_DATA, else {DEFAULT_DATA})",
+        help=f"the floor's folder (else $COACHSIM_DATA, else {DEFAULT_DATA}; with --practice {PRACTICE_DATA})",
     )
     parser = _Parser(prog="coachsim", description="The coaching desk of a contact centre.")
     parser.add_argument("--version", action="version", version=f"coachsim {coachsim.__version__}")
@@ -307,7 +316,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=_port, default=8800, help="port to serve (8800; 0 = any free one)")
     serve.add_argument("--roster", type=Path, metavar="CSV", help="load this roster at every start")
     serve.add_argument("--no-desk", dest="desk", action="store_false", help="without the coaching page (no Voila)")
-    serve.add_argument("--demo", action="store_true", help="a demonstration floor that anybody here can enter")
+    serve.add_argument("--practice", type=Path, metavar="SCENARIO", help="a practice floor, played from this scenario")
+    serve.add_argument("--speed", type=float, metavar="N", help="floor seconds in a second of the wall (practice; 60)")
+    serve.add_argument("--seed", type=int, metavar="N", help="which draw of the scenario's days (practice; 1)")
+    serve.set_defaults(wrong_use=serve.error)
     serve.add_argument(
         "--behind-proxy", action="store_true", help="trust X-Forwarded-For and -Proto of the proxy in front"
     )

@@ -125,9 +125,10 @@ class RemoteClient:
         """Each recipient's delivery of a message."""
         return await self._ask("GET", f"/api/messages/{int(message_id)}/deliveries")
 
-    async def practice(self, **changes: Any) -> Json:
-        """Changes the speed of a practice floor, or pauses it."""
-        return await self._ask("PUT", "/api/practice", body=changes)
+    async def practice(self, *, speed: float | None = None, paused: bool | None = None) -> Json:
+        """Changes how fast a practice floor's time runs, or stops it."""
+        changes = {"speed": speed, "paused": paused}
+        return await self._ask("PUT", "/api/practice", body={k: v for k, v in changes.items() if v is not None})
 
     # --- the stream ---
 

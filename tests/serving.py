@@ -111,7 +111,9 @@ def serve(data: Path, *arguments: str, desk: bool = False, people: Sequence[Agen
     csv = data / "roster-of-the-test.csv"
     csv.write_text(roster.write(people), encoding="utf-8")
     command = [sys.executable, "-m", "coachsim.cli", "serve", "--data", str(data), "--port", "0"]
-    command += [*([] if "--roster" in arguments else ["--roster", str(csv)]), *([] if desk else ["--no-desk"])]
+    if not {"--roster", "--practice"} & set(arguments):
+        command += ["--roster", str(csv)]
+    command += [] if desk else ["--no-desk"]
     said = data / "said.txt"
     with said.open("w", encoding="utf-8") as writing, said.open(encoding="utf-8") as reading:
         process = subprocess.Popen(

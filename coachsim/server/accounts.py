@@ -22,7 +22,7 @@ MIN_PASSWORD = 8
 MAX_PASSWORD = 200
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _AGENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_TAKEN_NAMES = frozenset({"floor", "plan", "demo", "roster"})
+_TAKEN_NAMES = frozenset({"floor", "plan", "practice", "roster"})
 _hasher = PasswordHasher()
 
 

@@ -9,9 +9,8 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tornado import web
 from tornado.httpserver import HTTPServer
@@ -21,7 +20,16 @@ from coachsim import roster
 from coachsim.errors import CoachsimError
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
-from coachsim.server import demo, handlers_admin, handlers_agent, handlers_events, handlers_floor, handlers_site
+from coachsim.server import (
+    handlers_admin,
+    handlers_agent,
+    handlers_events,
+    handlers_floor,
+    handlers_practice,
+    handlers_site,
+    handlers_start,
+    practice_accounts,
+)
 from coachsim.server.access import TABLE, Endpoint
 from coachsim.server.base import NoSuchApi, is_loopback
 from coachsim.server.desk import Desk, dashboards
@@ -32,8 +40,11 @@ from coachsim.server.site import Options, Site, cookie_secret
 from coachsim.server.store import Store
 from coachsim.settings import Settings
 
+if TYPE_CHECKING:
+    from coachsim.practice import Practice
+
 MAX_BODY = 10 << 20
-_MODULES = (handlers_floor, handlers_agent, handlers_events, handlers_admin)
+_MODULES = (handlers_floor, handlers_agent, handlers_events, handlers_practice, handlers_admin)
 _access_log = logging.getLogger("coachsim.access")
 _logger = logging.getLogger(__name__)
 
@@ -46,7 +57,7 @@ def make_app(site: Site, desk: Desk | None) -> web.Application:
     handlers: list[Any] = [
         *_api_handlers(),
         (r"/api/.*", NoSuchApi),
-        (r"/", handlers_site.Start),
+        (r"/", handlers_start.Start),
         (r"/login", handlers_site.SignIn),
         (r"/logout", handlers_site.SignOut),
         (r"/password", handlers_site.Password),
@@ -54,10 +65,11 @@ def make_app(site: Site, desk: Desk | None) -> web.Application:
         (r"/agent", handlers_site.AgentPage),
         (r"/(coaching|message_log|what_if)", handlers_site.PageLink),
         (r"/static/agent/(.*)", handlers_site.OwnFiles, files),
+        (r"/static/front/(.*)", handlers_site.OwnFiles, {"path": str(Path(__file__).parent / "static")}),
         (r"/(favicon\.ico)", web.RedirectHandler, {"url": "/static/agent/icon.svg"}),
     ]
-    if site.options.demo:
-        handlers.append((r"/demo", handlers_site.DemoEnter))
+    if site.practice is not None:
+        handlers.append((r"/enter", handlers_start.Enter))
     if desk is not None:
         handlers += [(r"/desk/?", web.RedirectHandler, {"url": "/"}), (r"/desk/(.+)", DeskProxy)]
     return web.Application(
@@ -128,6 +140,8 @@ class Server:
     @classmethod
     async def start(cls, options: Options) -> Server:
         """Opens everything and listens; raises ``CoachsimError`` with nothing left open."""
+        if options.practice is not None and options.roster is not None:
+            raise CoachsimError("A practice floor has the agents of its scenario. Leave --roster out.")
         settings = Settings.load(options.data_dir)
         provider = load_provider(options.identity_provider)
         undo: list[Callable[[], Any]] = []
@@ -137,17 +151,15 @@ class Server:
             _check_address(options, store)
             sockets = _listen(options)
             undo.append(lambda: _close(sockets))
-            if options.demo:
-                settings = replace(settings, disconnect_after_s=0)
-            host = await FloorHost.open(options.data_dir, settings)
-            undo.append(host.close)
+            host, practice = await _open_floor(options, settings)
+            undo.append((practice or host).close)
             if options.roster is not None:
                 agents = await asyncio.to_thread(roster.load, options.roster)
                 await host.do(Floor.set_agents, agents, actor="roster")
-            site = Site(options, host, store, provider, cookie_secret(options.data_dir))
+            site = Site(options, host, store, provider, cookie_secret(options.data_dir), practice)
             undo[:] = [site.close, lambda: _close(sockets)]
-            if options.demo:
-                site.demo = await demo.set_up(host, site.accounts)
+            if practice is not None:
+                site.shown = await practice_accounts.set_up(site.accounts)
                 site.setup_token = None
         except BaseException:
             for undone in reversed(undo):
@@ -186,11 +198,21 @@ class Server:
             await self.stop()
 
 
+async def _open_floor(options: Options, settings: Settings) -> tuple[FloorHost, Practice | None]:
+    if options.practice is not None:
+        # Imported here, because a live floor has no use for the engine.
+        from coachsim.practice import Practice
+        from coachsim.scenario import Scenario
+
+        scenario = await asyncio.to_thread(Scenario.load, options.practice)
+        practice = await Practice.open(options.data_dir, scenario, seed=options.seed, speed=options.speed)
+        return practice.host, practice
+    return await FloorHost.open(options.data_dir, settings), None
+
+
 def _check_address(options: Options, store: Store) -> None:
-    if is_loopback(options.address):
-        return
-    if options.demo:
-        raise CoachsimError("A demo floor lets anybody in, so it serves this machine only. Leave --host out.")
+    if is_loopback(options.address) or options.practice is not None:
+        return  # a practice floor makes its own accounts
     if not store.rows("SELECT 1 FROM account LIMIT 1"):
         raise CoachsimError(
             f"There is no account yet, so {options.address} is refused: anybody there could make the first one. Add an"

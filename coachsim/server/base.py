@@ -131,7 +131,7 @@ def error_json(code: str, message: str, **more: Any) -> dict[str, Any]:
 
 
 class ApiHandler(FrontHandler):
-    """Base of the API: looks up the access table, then ``on_get``, ``on_post`` or ``on_put`` gives the answer.
+    """Base of the API: looks up the access table, then ``on_get``, ``on_post`` … gives the answer.
 
     An answer is a dict (200), a (status, dict) pair, or None (204, or already answered).
     """
@@ -148,7 +148,7 @@ class ApiHandler(FrontHandler):
             if endpoint is None:
                 self.set_header("Allow", ", ".join(sorted(self.endpoints)))
                 raise MethodNotAllowed(f"There is no {self.request.method} here.")
-            endpoint.check(self.caller, from_here=self.from_here)
+            endpoint.check(self.caller, from_here=self.from_here, practice=self.site.practice is not None)
         except CoachsimError as error:
             self.fail(error)
 
@@ -163,6 +163,10 @@ class ApiHandler(FrontHandler):
     async def put(self, **path: str) -> None:
         """Answers a PUT."""
         await self._answer("on_put", path)
+
+    async def delete(self, **path: str) -> None:
+        """Answers a DELETE."""
+        await self._answer("on_delete", path)
 
     async def _answer(self, name: str, path: dict[str, str]) -> None:
         try:
@@ -188,8 +192,15 @@ class ApiHandler(FrontHandler):
         return self.caller
 
     @property
+    def seat(self) -> str | None:
+        """The seat from which this is asked, if any (practice)."""
+        return self.get_query_argument("seat", None)
+
+    @property
     def agent_id(self) -> str:
-        """The caller's own agent id."""
+        """Who the caller is as an agent: by the seat that ``?seat=`` names, or by the account."""
+        if self.seat is not None:
+            return self.site.seats.sit(self.seat, self.who)
         agent_id = self.who.account.agent_id
         if agent_id is None:
             raise Forbidden("This account belongs to no agent.")

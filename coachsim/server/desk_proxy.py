@@ -11,7 +11,7 @@ from jupyter_server_proxy.handlers import NamedLocalProxyHandler
 from tornado import httpclient, httputil, web
 from tornado.ioloop import IOLoop
 
-from coachsim.server.access import PAGES
+from coachsim.server.access import PAGES, page_roles
 from coachsim.server.base import HEADERS, Refusal, check_cross_site, check_host, explained, sign_in_address
 from coachsim.server.desk import Desk
 from coachsim.server.identity import identify, session_cookie
@@ -89,7 +89,7 @@ class DeskProxy(NamedLocalProxyHandler):
                 self.redirect(sign_in_address(self))
                 return
             raise Refusal(401, "Sign in first.")
-        roles = _roles_for(self.request.method or "", path)
+        roles = _roles_for(self.request.method or "", path, practice=self.site.practice is not None)
         if roles is None:
             raise Refusal(404, "There is nothing at this address.")
         if not self.caller.account.roles & roles:
@@ -201,13 +201,13 @@ def end_signed_out(site: Site, sockets: set[DeskProxy]) -> None:
             IOLoop.current().call_later(_GRACE_S, socket.close)
 
 
-def _roles_for(method: str, path: str) -> frozenset[str] | None:
+def _roles_for(method: str, path: str, *, practice: bool) -> frozenset[str] | None:
     """Who may ask for this; None where nobody may."""
     if ".." in path.split("/"):
         return None
     render = _RENDER.fullmatch(path)
     if render is not None:
-        return PAGES.get(render[1]) if method in ("GET", "HEAD") else None
+        return page_roles(render[1], practice=practice) if method in ("GET", "HEAD") else None
     return _ANY_PAGE if any(method in methods and allowed.fullmatch(path) for methods, allowed in _ALLOWED) else None
 
 

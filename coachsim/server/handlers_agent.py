@@ -19,9 +19,9 @@ class AgentStateOf(ApiHandler):
     """PUT /api/agents/{agent_id}/state"""
 
     async def on_put(self, agent_id: str) -> Json:
-        """Sets a state: one's own, or, as telephony, anybody's."""
+        """Sets a state: one's own, that of one's seat, or, as telephony, anybody's."""
         account = self.who.account
-        if "telephony" not in account.roles and agent_id != account.agent_id:
+        if (self.seat is not None or "telephony" not in account.roles) and agent_id != self.agent_id:
             raise UnknownAgent(f"There is no agent {agent_id!r}.", field="agent_id")
         body = parse(StateBody, self.request.body)
         host = self.site.host

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coachsim.errors import InvalidInput
+from coachsim.server.access import WATCHERS
 from coachsim.server.base import ApiHandler
 from coachsim.server.schemas import MAX_ID
 from coachsim.server.stream import Stream
@@ -15,14 +16,16 @@ class Events(ApiHandler):
         """Starts the stream; ``Last-Event-ID`` (a reconnect) goes before ``?after=`` (the first connect)."""
         after = self._after()
         account = self.who.account
-        watches = "supervisor" in account.roles
+        watches = bool(account.roles & WATCHERS[self.site.practice is not None])
         # Someone who is agent and supervisor opens the agent's page in a browser; a desk's kernel comes by ticket.
-        as_agent = "agent" in account.roles and (self.who.from_browser or not watches)
+        as_agent = self.seat is not None or ("agent" in account.roles and (self.who.from_browser or not watches))
+        agent_id = self.agent_id if as_agent else None
         stream = Stream(
             caller=self.who,
             socket=self.detach(),
-            agent_id=account.agent_id if as_agent else None,
+            agent_id=agent_id,
             watches=watches and not as_agent,
+            is_seat=self.seat is not None,
         )
         self.site.streams.open(stream, after)
 

@@ -1,4 +1,4 @@
-"""The front door's own pages: start, sign in and out, password, the first admin, and the way to the agent's page."""
+"""The front door's own pages: sign in and out, password, the first admin, the ways to the agent's page and the desk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from tornado import web
 
 from coachsim.errors import CoachsimError, InvalidInput
-from coachsim.server.access import AGENT_PAGE, PAGES
+from coachsim.server.access import AGENT_PAGE, SEAT_PAGE
 from coachsim.server.accounts import (
     MIN_PASSWORD,
     Account,
@@ -76,22 +76,6 @@ class PageHandler(FrontHandler):
             raise wrong
         site.throttle.succeeded(name, address)
         return account
-
-
-class Start(PageHandler):
-    """GET /"""
-
-    async def get(self) -> None:
-        """What one can do here, for whoever is signed in."""
-        self.xsrf_token  # noqa: B018  the cookie has to be there for a page's first change
-        roles = self.caller.account.roles if self.caller else frozenset()
-        self.render(
-            "start.html",
-            pages=[page for page, allowed in PAGES.items() if roles & allowed and page in self.settings["pages"]],
-            agent_page=bool(roles & AGENT_PAGE),
-            demo=self.site.demo,
-            needs_setup=self.site.setup_token is not None and not self.site.accounts.list(),
-        )
 
 
 class SignIn(PageHandler):
@@ -199,28 +183,13 @@ class Setup(PageHandler):
         self.redirect("/", status=303)
 
 
-class DemoEnter(PageHandler):
-    """/demo: one click in, on a demo floor only."""
-
-    async def post(self) -> None:
-        """Signs in as one of the demo's accounts."""
-        name = self.get_body_argument("name", "")
-        account = next((demo.account for demo in self.site.demo if demo.account.name == name), None)
-        if account is None:
-            raise Refusal(404, "There is no such demo account.")
-        await self.sign_in(account)
-        following = "/agent" if "agent" in account.roles else "/coaching" if "supervisor" in account.roles else "/"
-        if following == "/coaching" and "coaching" not in self.settings["pages"]:
-            following = "/"
-        self.redirect(following, status=303)
-
-
 class AgentPage(PageHandler):
     """/agent"""
 
     async def get(self) -> None:
-        """The agent's page, for agents."""
-        if self.require(AGENT_PAGE):
+        """The agent's page, for agents; in practice, as a seat, for those who may take one. The page takes it."""
+        as_seat = self.site.practice is not None and self.get_query_argument("seat", None) is not None
+        if self.require(SEAT_PAGE if as_seat else AGENT_PAGE):
             self.xsrf_token  # noqa: B018  sets the cookie that the page's changes have to show
             self.set_header("Content-Type", "text/html; charset=utf-8")
             self.finish((WEB / "agent.html").read_bytes())
@@ -233,7 +202,8 @@ class PageLink(PageHandler):
         """Leads on to the desk."""
         if page not in self.settings["pages"]:
             raise Refusal(404, "This server has no such page.")
-        self.redirect(f"/desk/voila/render/{page}.ipynb")
+        query = f"?{self.request.query}" if self.request.query else ""
+        self.redirect(f"/desk/voila/render/{page}.ipynb{query}")
 
 
 class NotHere(PageHandler):

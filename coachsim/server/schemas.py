@@ -63,6 +63,13 @@ class ToastsBody(_Body):
     message_ids: Annotated[list[Id], Field(max_length=MAX_TOASTS)]
 
 
+class PaceBody(_Body):
+    """PUT /api/practice"""
+
+    speed: float | None = None
+    paused: bool | None = None
+
+
 class BackupBody(_Body):
     """POST /api/backup"""
 

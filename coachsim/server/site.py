@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jupyter_server.auth.identity import IdentityProvider
 
@@ -16,12 +17,16 @@ from coachsim.client import LocalClient
 from coachsim.host import FloorHost
 from coachsim.models import AgentChanged, Event
 from coachsim.server.accounts import Account, Accounts, in_order
-from coachsim.server.demo import DemoAccount
 from coachsim.server.metrics import Metrics
+from coachsim.server.practice_accounts import ShownAccount
+from coachsim.server.seats import PATIENCE_S, Seats
 from coachsim.server.sessions import Caller, Sessions
 from coachsim.server.store import Store
 from coachsim.server.stream import Streams
 from coachsim.server.throttle import Throttle
+
+if TYPE_CHECKING:
+    from coachsim.practice import Practice
 
 SECRET_FILE = "cookie_secret"
 _LOOK_S = 1.0
@@ -39,32 +44,43 @@ class Options:
     desk: bool = True
     behind_proxy: bool = False
     identity_provider: str | None = None
-    demo: bool = False
+    practice: Path | None = None  # the scenario of a practice floor
+    speed: float = 60.0
+    seed: int = 1
     orphan_after: float = 90.0  # seconds after which a kernel without a page is ended
+    seat_patience: float = PATIENCE_S  # seconds after which a seat without a page is given back
 
 
 class Site:
     """The floor, the accounts, the streams and the secrets of one server."""
 
     def __init__(
-        self, options: Options, host: FloorHost, store: Store, provider: IdentityProvider, secret: bytes
+        self,
+        options: Options,
+        host: FloorHost,
+        store: Store,
+        provider: IdentityProvider,
+        secret: bytes,
+        practice: Practice | None = None,
     ) -> None:
         self.options = options
         self.host = host
+        self.practice = practice
         self.store = store
         self.provider = provider
         self.cookie_secret = secret
         self.accounts = Accounts(store)
         self.sessions = Sessions(store, self.accounts, secret)
         self.throttle = Throttle()
-        self.streams = Streams(host, self.still)
+        self.streams = Streams(host, self.still, self._plays)
+        self.seats = Seats(practice, self.streams, self.still, patience=options.seat_patience)
         self.metrics = Metrics(host, self.streams)
         self.local_token = secrets.token_urlsafe(32)
         self.setup_token = None if self.accounts.list() else secrets.token_urlsafe(24)
-        self.demo: list[DemoAccount] = []
+        self.shown: list[ShownAccount] = []
         self.hashing = asyncio.Semaphore(2)  # argon2 takes 64 MB each
         self._outside: dict[str, str] = {}
-        self._sign_out_watchers: list[Callable[[], None]] = [self.streams.check]
+        self._sign_out_watchers: list[Callable[[], None]] = [self.streams.check, self.seats.signed_out]
         self._unwatch = host.watch(self._on_event)
         self._looking = asyncio.create_task(self._look())
 
@@ -97,11 +113,15 @@ class Site:
         account = caller.account
         return LocalClient(
             self.host,
+            practice=self.practice,
             actor=account.name,
             scope=account.scope,
             roles=in_order(account.roles),
             agent_id=account.agent_id,
         )
+
+    def _plays(self, agent_id: str) -> bool:
+        return self.practice is not None and agent_id not in self.practice.seats
 
     # --- the end of sign-ins ---
 
@@ -141,9 +161,10 @@ class Site:
         """Ends the streams and puts everything away."""
         self._looking.cancel()
         self._unwatch()
+        await self.seats.close()
         self.streams.close()
         self.sessions.write_seen()
-        await self.host.close()
+        await (self.practice or self.host).close()
         self.store.close()
 
 

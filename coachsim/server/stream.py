@@ -27,6 +27,7 @@ from coachsim.server.sessions import Caller
 
 HEARTBEAT_S = 15
 FLUSH_S = 0.01
+_PACE_EVERY = 5
 _MOST_WAITING = 1 << 20
 _SEND_BUFFER = 1 << 17  # what the system keeps besides, for each stream; left alone it grows to 4 MB
 _HEAD = (
@@ -45,12 +46,15 @@ def encode(seq: int | None, name: str, data: dict[str, Any]) -> bytes:
 
 @dataclass(slots=True, eq=False)
 class Stream:
-    """One open line to a page. ``agent_id`` is set for an agent's page, ``watches`` for one that sees a scope."""
+    """One open line to a page. ``agent_id`` is set for an agent's page, ``watches`` for one that sees a scope;
+    ``is_seat`` where somebody else is this agent for a while (practice).
+    """
 
     caller: Caller
     socket: IOStream
     agent_id: str | None = None
     watches: bool = False
+    is_seat: bool = False
     slot: int = 0
 
     def write(self, data: bytes) -> None:
@@ -80,16 +84,21 @@ class _Watched:
 
 
 class Streams:
-    """All open streams of a floor."""
+    """All open streams of a floor. ``plays`` says whether an agent is played by the plan now (practice): what happens
+    to their pages is then nothing to the floor.
+    """
 
-    def __init__(self, host: FloorHost, still: Callable[[Caller], bool]) -> None:
+    def __init__(
+        self, host: FloorHost, still: Callable[[Caller], bool], plays: Callable[[str], bool] = lambda agent_id: False
+    ) -> None:
         self._host = host
         self._still = still
+        self._plays = plays
         self._all: set[Stream] = set()
         self._by_agent: dict[str, set[Stream]] = {}
         self._by_scope: dict[Scope, _Watched] = {}
         self._slots = 0
-        self._untold: set[str] = set()
+        self._untold: dict[str, str] = {}
         self._telling: set[asyncio.Task[None]] = set()
         self._flush: asyncio.TimerHandle | None = None
         self._unwatch = host.watch(self._on_event, self._on_faults)
@@ -119,7 +128,7 @@ class Streams:
             pages = self._by_agent.setdefault(stream.agent_id, set())
             pages.add(stream)
             if len(pages) == 1:
-                self._tell_floor(stream.agent_id)
+                self._tell_floor(stream.agent_id, stream.caller.name)
         elif stream.watches:
             self._by_scope.setdefault(stream.caller.account.scope, _Watched()).streams.add(stream)
 
@@ -129,12 +138,21 @@ class Streams:
             pages.discard(stream)
             if not pages:
                 del self._by_agent[stream.agent_id]
-                self._tell_floor(stream.agent_id)
+                self._tell_floor(stream.agent_id, stream.caller.name)
         scope = stream.caller.account.scope
         if (watched := self._by_scope.get(scope)) is not None:
             watched.streams.discard(stream)
             if not watched.streams:
                 del self._by_scope[scope]
+
+    def has_page(self, agent_id: str) -> bool:
+        """Whether a page of this agent is open."""
+        return agent_id in self._by_agent
+
+    def end_seat(self, agent_id: str) -> None:
+        """Ends the pages of a seat that is given back."""
+        for stream in self._by_agent.pop(agent_id, ()):
+            stream.end()
 
     def _catch_up(self, stream: Stream, after: int | None) -> bytes:
         seq = self._host.seq
@@ -176,7 +194,8 @@ class Streams:
             if watched.waiting and self._flush is None:
                 self._flush = asyncio.get_running_loop().call_later(FLUSH_S, self._write_waiting)
         if isinstance(event, AgentChanged) and event.agent.agent_id in self._by_agent:
-            self._tell_floor(event.agent.agent_id)
+            agent_id = event.agent.agent_id
+            self._tell_floor(agent_id, next(iter(self._by_agent[agent_id])).caller.name)
             self.check()
 
     def _frames(self, event: Event, scope: Scope) -> list[frames.Frame]:
@@ -201,6 +220,9 @@ class Streams:
         data = encode(None, "floor", floor_notice(self._host))
         for watched in self._by_scope.values():
             watched.waiting.append(data)
+        for stream in self._all:
+            if stream.is_seat:
+                stream.write(data)
         self._write_waiting()
 
     def _write_waiting(self) -> None:
@@ -216,22 +238,20 @@ class Streams:
 
     # --- what the floor is told ---
 
-    def _tell_floor(self, agent_id: str) -> None:
+    def _tell_floor(self, agent_id: str, actor: str) -> None:
         if not self._closed:
-            task = asyncio.get_running_loop().create_task(self._told(agent_id))
+            task = asyncio.get_running_loop().create_task(self._told(agent_id, actor))
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
 
-    async def _told(self, agent_id: str) -> None:
-        pages = self._by_agent.get(agent_id)
+    async def _told(self, agent_id: str, actor: str) -> None:
+        if self._plays(agent_id):
+            return
         try:
-            if pages:
-                actor = next(iter(pages)).caller.name
-                await self._host.do(Floor.connect, agent_id, actor=actor)
-            else:
-                await self._host.do(Floor.disconnect, agent_id, actor=agent_id)
+            command = Floor.connect if agent_id in self._by_agent else Floor.disconnect
+            await self._host.do(command, agent_id, actor=actor)
         except LogError:
-            self._untold.add(agent_id)  # told again by the heartbeat, once the log can be written
+            self._untold[agent_id] = actor  # told again by the heartbeat, once the log can be written
         except CoachsimError as error:
             _logger.info("no connection of %s is kept: %s", agent_id, error)
 
@@ -246,9 +266,11 @@ class Streams:
             data = encode(self._host.seq, "heartbeat", {"as_of": self._host.seq})
             for stream in [stream for stream in self._all if stream.slot == turn]:
                 stream.write(data)
-            untold, self._untold = self._untold, set()
-            for agent_id in untold:
-                self._tell_floor(agent_id)
+            untold, self._untold = self._untold, {}
+            for agent_id, actor in untold.items():
+                self._tell_floor(agent_id, actor)
+            if self._host.mode == "practice" and turn % _PACE_EVERY == 0:
+                self._on_faults()  # floor time may have fallen behind its pace: clocks in browsers are set by this
 
     def check(self) -> None:
         """Ends the streams of callers who are not let in any more."""

@@ -31,6 +31,9 @@ EXPECTED = {
     "POST /api/inbox/toasts": "agent",
     "GET /api/events": "agent supervisor analyst trainer telephony admin",
     "GET /api/log/{table}.parquet": "supervisor analyst",
+    "PUT /api/practice": "supervisor trainer",
+    "POST /api/seats/{agent_id}": "supervisor trainer",
+    "DELETE /api/seats/{agent_id}": "supervisor trainer",
     "POST /api/clear-down": "admin",
     "GET /api/roster": "admin",
     "POST /api/roster": "admin",
@@ -79,7 +82,7 @@ def test_health_and_metrics_are_open_to_this_machine(shared: Served):
 
 def test_what_is_not_in_the_table_is_not_there(shared: Served):
     with shared.client("admin") as client:
-        for path in ("/api/", "/api/contents", "/api/kernels", "/api/terminals", "/api/practice", "/api/me/", "/tree"):
+        for path in ("/api/", "/api/contents", "/api/kernels", "/api/terminals", "/api/seats", "/api/me/", "/tree"):
             assert client.get(path).status_code == 404, path
         answer = client.get("/api/nothing")
         assert answer.json()["error"]["code"] == "not_found"

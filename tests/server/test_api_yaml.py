@@ -26,6 +26,7 @@ MODELS = {
     ("POST", "/api/inbox/open"): schemas.OpenBody,
     ("POST", "/api/inbox/ack"): schemas.AckBody,
     ("POST", "/api/inbox/toasts"): schemas.ToastsBody,
+    ("PUT", "/api/practice"): schemas.PaceBody,
     ("POST", "/api/backup"): schemas.BackupBody,
 }
 
@@ -49,6 +50,9 @@ def promised(answer, method: str, path: str) -> Any:
 def test_the_endpoints_and_their_roles_are_those_of_the_access_table():
     assert {key: set(operation["x-roles"]) for key, operation in OPERATIONS.items()} == {
         (line.method, line.path): set(line.roles) - {LOCAL} for line in TABLE
+    }
+    assert {key: set(operation.get("x-roles-in-practice", ())) for key, operation in OPERATIONS.items()} == {
+        (line.method, line.path): set(line.in_practice) for line in TABLE
     }
 
 

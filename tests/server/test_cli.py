@@ -148,7 +148,6 @@ def test_a_port_or_a_log_in_use_is_one_sentence(served: Served, tmp_path):
 def test_another_address_is_refused_without_accounts(tmp_path):
     said = failed(cli("serve", "--no-desk", "--port", "0", "--host", "0.0.0.0", data=tmp_path))
     assert "There is no account yet" in said
-    assert "this machine only" in failed(cli("serve", "--demo", "--port", "0", "--host", "0.0.0.0", data=tmp_path))
 
 
 def test_bad_settings_and_a_bad_roster_stop_the_start(tmp_path):
@@ -159,26 +158,3 @@ def test_bad_settings_and_a_bad_roster_stop_the_start(tmp_path):
     run = cli("serve", "--no-desk", "--port", "0", "--roster", str(tmp_path / "bad.csv"), data=tmp_path)
     assert run.returncode == 1
     assert "line 1" in run.stderr
-
-
-def test_a_demo_floor_lets_anyone_in_with_one_click(tmp_path):
-    with serve(tmp_path / "demo", "--demo") as served:
-        password = served.wait_for(r"\n  supervisor +(\S+)")[1]
-        with served.browser() as client:
-            start = client.get("/").text
-            assert password in start
-            assert client.post("/demo", data={"name": "boss"}).status_code == 404
-            assert client.post("/demo", data={"name": "a1"}).headers["Location"] == "/agent"
-            assert client.get("/api/me").json()["agent_id"] == "a1"
-        with served.browser("supervisor", password) as client:
-            states = client.get("/api/floor").json()["counts"]
-            assert sum(states.values()) == 4
-    with serve(tmp_path / "demo") as served, served.browser() as client:
-        assert client.post("/demo", data={"name": "a1"}).status_code == 404
-
-
-def test_a_demo_does_not_take_over_real_accounts(tmp_path):
-    add_account(tmp_path, "supervisor", "supervisor", teams=None)
-    (tmp_path / "roster.csv").write_text("agent_id,name,team,campaigns,lists,queues,active\na1,Ann,Blue,,,,\n")
-    run = cli("serve", "--demo", "--port", "0", "--roster", str(tmp_path / "roster.csv"), data=tmp_path)
-    assert "real account 'supervisor'" in failed(run)
