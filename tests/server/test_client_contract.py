@@ -201,7 +201,7 @@ async def test_what_happens_is_told_in_scope_and_in_order(rig):
     await rig.agent("a1", (Floor.show_toasts, [sent["message_id"]]), (Floor.open_inbox,))
     await rig.agent("a3", (Floor.open_inbox,))
     await rig.host.clear_down(actor="admin")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await asyncio.gather(*listening)
 
     def told(seen):
@@ -241,7 +241,7 @@ async def test_who_was_away_is_told_to_fetch_afresh(rig):
     as_of = (await rig.everything.agents())["as_of"]
     await rig.log_in("a1")
     seen = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await collect(rig.everything, as_of, lambda seen: seen[-1][1] == "reset", seen)
     assert [name for _, name, _ in seen] == ["heartbeat", "reset"]
 

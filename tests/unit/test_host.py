@@ -63,8 +63,9 @@ def draft(request_id: str = "r1", *agents: str, **values) -> Draft:
 
 
 async def until(condition, what: str) -> None:
-    """Waits for something that has to happen; fails after ten seconds."""
-    for _ in range(1_000):
+    """Waits for something that has to happen; a minute is far more than a busy machine needs."""
+    give_up = asyncio.get_running_loop().time() + 60
+    while asyncio.get_running_loop().time() < give_up:
         if condition():
             return
         await asyncio.sleep(0.01)
