@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import simpy
 
-from coachsim.attention import NEVER
+from coachsim.attention import NEVER, Prompts
 from coachsim.errors import EmptyAudience, InactiveAgent, NotFound
 from coachsim.floor import Floor
 from coachsim.minds import Drawn, Mind
-from coachsim.models import AgentState, Connected, Delivery, Event, Message, Read, Sent, StateChanged
+from coachsim.models import AgentState, Connected, Event, Message, Read, Sent, StateChanged
 from coachsim.plan import Change, Plan, Send
 from coachsim.state import FloorState
 
@@ -60,6 +60,12 @@ class Engine:
         self._keys = np.array(list(plan.keys.values()), dtype=np.uint64)
         self._earlier = np.zeros(len(self._keys), dtype=np.int64)
         self._drawn: dict[int, Drawn] = {}
+        self._observers: dict[type[Event], Callable[[Any], None]] = {
+            Sent: self._sent,
+            Read: self._has_read,
+            StateChanged: self._has_been_told,
+            Connected: self._has_been_told,
+        }
         # A send of the very moment may be done already; given again, its request_id makes it nothing.
         changes = [change for change in plan.changes if start is None or change.at > start]
         sends = [send for send in plan.sends if start is None or send.at >= start]
@@ -103,9 +109,8 @@ class Engine:
 
     def run(self) -> None:
         """Plays the day to its end, without the clear-down that closes it."""
-        env, ends_at = self.env, self.plan.day.ends_at
-        while env.peek() < ends_at:
-            env.step()
+        if self.now < self.plan.day.ends_at:
+            self.env.run(until=self.plan.day.ends_at)
 
     def _at(self, moment: int, priority: int, callback: Callable[[Any], None], value: Any) -> None:
         env = self.env
@@ -125,7 +130,7 @@ class Engine:
     def _change(self, event: Any) -> None:
         change: Change = event._value
         if change.agent_id in self.virtual:
-            self._bring(change.agent_id, change.state, change.reason)
+            self._bring(change.at, change.agent_id, change.state, change.reason)
         self._next_in_script()
 
     def _send(self, event: Any) -> None:
@@ -138,39 +143,39 @@ class Engine:
         self._next_in_script()
 
     def _align(self, agent_ids: Collection[str]) -> None:
+        now = self.now
         ours = [self._floor.agents[agent_id] for agent_id in agent_ids if agent_id in self.virtual]
         for row in ours:
             if row.agent.active and (row.page or not row.connected):
-                self._act(self.now, Floor.connect, row.agent.agent_id, actor=PLAN, page=False)
-        states = self.plan.states_at(self.now)
+                self._act(now, Floor.connect, row.agent.agent_id, actor=PLAN, page=False)
+        states = self.plan.states_at(now)
         for row in ours:
             wanted = states.get(row.agent.agent_id)
             if wanted is None and row.present:
-                self._bring(row.agent.agent_id, AgentState.LOGGED_OUT, None)
+                self._bring(now, row.agent.agent_id, AgentState.LOGGED_OUT, None)
             elif wanted is not None and wanted != (row.state, row.reason):
-                self._bring(row.agent.agent_id, *wanted)
+                self._bring(now, row.agent.agent_id, *wanted)
 
-    def _bring(self, agent_id: str, state: AgentState, reason: str | None) -> None:
+    def _bring(self, at: int, agent_id: str, state: AgentState, reason: str | None) -> None:
         row = self._floor.agents[agent_id]
         if not row.agent.active:
             return
-        if state is AgentState.BREAK and not row.present:
-            self._act(self.now, Floor.set_state, agent_id, AgentState.LOGGED_IN, actor=PLAN)
-        self._act(self.now, Floor.set_state, agent_id, state, actor=PLAN, reason=reason)
+        if state is AgentState.BREAK and row.state is AgentState.LOGGED_OUT:
+            self._act(at, Floor.set_state, agent_id, AgentState.LOGGED_IN, actor=PLAN)
+        self._act(at, Floor.set_state, agent_id, state, actor=PLAN, reason=reason)
 
     # --- what agents notice ---
 
     def observe(self, event: Event) -> None:
         """Takes in an event of the floor, whoever caused it. Called once for each, in order."""
-        if isinstance(event, Read):
-            if event.agent_id in self._minds:
-                self._has_read(event)
-        elif isinstance(event, StateChanged | Connected):
-            if event.notified and event.agent_id in self.virtual:
-                for message_id in event.notified:
-                    self._ring(event.agent_id, message_id, event.happened_at)
-        elif isinstance(event, Sent):
-            self._sent(event)
+        observer = self._observers.get(type(event))
+        if observer is not None:
+            observer(event)
+
+    def _has_been_told(self, event: StateChanged | Connected) -> None:
+        if event.notified and event.agent_id in self.virtual:
+            for message_id in event.notified:
+                self._ring(event.agent_id, message_id, event.happened_at)
 
     def _sent(self, event: Sent) -> None:
         message_id, at = event.message.message_id, event.happened_at
@@ -181,23 +186,23 @@ class Engine:
             ours = [place for place, agent_id in enumerate(agent_ids) if agent_id in self._minds]
             agent_ids = [agent_ids[place] for place in ours]
             notified, toasted = [notified[place] for place in ours], [toasted[place] for place in ours]
-        drawn = self._draw(event.message, agent_ids).prompts
+        drawn = self._draw(event.message, agent_ids)
+        virtual, prompt = self.virtual, self._prompt
         for agent_id, told, toast, toast_delay, bell_delay in zip(
             agent_ids, notified, toasted, drawn.toast.tolist(), drawn.bell.tolist(), strict=True
         ):
-            if told and agent_id in self.virtual:
-                self._prompt(agent_id, message_id, at, toast_delay if toast and toast_delay != NEVER else bell_delay)
+            if told and agent_id in virtual:
+                prompt(agent_id, message_id, at, toast_delay if toast and toast_delay != NEVER else bell_delay)
 
-    def _draw(self, message: Message, agent_ids: Sequence[str]) -> Drawn:
+    def _draw(self, message: Message, agent_ids: Sequence[str]) -> Prompts:
         """Draws a message's attention for these agents, each of whom has one delivery more from now on."""
         ranks = np.array([self._rank[agent_id] for agent_id in agent_ids], dtype=np.int64)
         prompts = self.plan.sampler.prompts(
             self._keys[ranks], message.request_id, message.priority, self._earlier[ranks]
         )
         self._earlier[ranks] += 1
-        drawn = Drawn(len(self._drawn), message, agent_ids, prompts)
-        self._drawn[message.message_id] = drawn
-        return drawn
+        self._drawn[message.message_id] = Drawn.of(len(self._drawn), message, agent_ids, prompts)
+        return prompts
 
     def _remember(self, agent_id: str) -> None:
         """An agent's prompts, from what is on the floor."""
@@ -209,23 +214,21 @@ class Engine:
                 continue
             if delivery.read_at is not None:
                 if delivery.acknowledged_at is None:
-                    self._will_acknowledge(drawn, agent_id, delivery.read_at)
+                    self._will_acknowledge(drawn, mind, agent_id, delivery.read_at)
             elif delivery.notified_at is not None:
-                self._prompt_again(drawn, delivery, delivery.notified_at)
-
-    def _prompt_again(self, drawn: Drawn, delivery: Delivery, notified_at: int) -> None:
-        toast = int(drawn.prompts.toast[drawn.place(delivery.agent_id)])
-        if delivery.toast_at is not None and toast != NEVER:
-            self._prompt(delivery.agent_id, delivery.message_id, delivery.toast_at, toast)
-        else:
-            self._ring(delivery.agent_id, delivery.message_id, notified_at)
+                toast = drawn.toast(agent_id)
+                if delivery.toast_at is not None and toast != NEVER:
+                    self._prompt(agent_id, message_id, delivery.toast_at, toast)
+                else:
+                    self._ring(agent_id, message_id, delivery.notified_at)
 
     def _ring(self, agent_id: str, message_id: int, at: int) -> None:
         drawn = self._drawn.get(message_id)
         if drawn is not None:
-            self._prompt(agent_id, message_id, at, int(drawn.prompts.bell[drawn.place(agent_id)]))
+            self._prompt(agent_id, message_id, at, drawn.bell(agent_id))
 
     def _prompt(self, agent_id: str, message_id: int, at: int, delay: int) -> None:
+        """``delay`` µs of presence after ``at``, a message makes the agent look."""
         if delay == NEVER:
             return
         mind = self._minds[agent_id]
@@ -238,15 +241,18 @@ class Engine:
 
     def _become_due(self, agent_id: str, mind: Mind, moment: int) -> None:
         mind.due = moment
-        self._at(max(moment, self.now), _READ + mind.rank, self._look, (agent_id, moment))
+        # What is long due, of one who was not played for a while, is due now.
+        self._at(moment if moment >= self._floor.now else self.now, _READ + mind.rank, self._look, (agent_id, moment))
 
     def _look(self, event: Any) -> None:
         agent_id, moment = event._value
         mind = self._minds[agent_id]
-        if mind.due is None or mind.due > moment or agent_id not in self.virtual:
+        if mind.due != moment or agent_id not in self.virtual:
             return
         # What expired or was cleared meanwhile prompts nobody: the next prompt is the one that counts.
-        mind.prompts = {one: at for one, at in mind.prompts.items() if self._is_unread(agent_id, one)}
+        unread, now = self._floor.agents[agent_id].unread, self.env.now
+        for message_id in [one for one in mind.prompts if one not in unread or self._drawn[one].expires_at <= now]:
+            del mind.prompts[message_id]
         mind.due = min(mind.prompts.values(), default=None)
         if mind.due is None:
             return
@@ -255,36 +261,32 @@ class Engine:
             return
         mind.due = None
         if self._floor.agents[agent_id].present:
-            self._act(self.now, Floor.open_inbox, agent_id, actor=PLAN)
-
-    def _is_unread(self, agent_id: str, message_id: int) -> bool:
-        # The floor may not have been told yet that a message's time runs out at this very moment.
-        if message_id not in self._floor.agents[agent_id].unread:
-            return False
-        expires_at = self._drawn[message_id].message.expires_at
-        return expires_at is None or expires_at > self.now
+            self._act(now, Floor.open_inbox, agent_id, actor=PLAN)
 
     def _has_read(self, event: Read) -> None:
         agent_id = event.agent_id
-        mind = self._minds[agent_id]
+        mind = self._minds.get(agent_id)
+        if mind is None:
+            return
         for message_id in event.message_ids:
             mind.prompts.pop(message_id, None)
             drawn = self._drawn.get(message_id)
-            if drawn is not None and drawn.message.ack_required and agent_id in self.virtual:
-                self._will_acknowledge(drawn, agent_id, event.happened_at)
+            if drawn is not None and drawn.acks is not None and agent_id in self.virtual:
+                self._will_acknowledge(drawn, mind, agent_id, event.happened_at)
         mind.due = None
         if mind.prompts:
             self._become_due(agent_id, mind, min(mind.prompts.values()))
 
-    def _will_acknowledge(self, drawn: Drawn, agent_id: str, read_at: int) -> None:
-        delay = int(drawn.prompts.ack[drawn.place(agent_id)])
-        moment = None if delay == NEVER else self._minds[agent_id].presence.after(read_at, delay)
-        if moment is not None and drawn.message.ack_required:
-            priority = _ACKNOWLEDGE + (self._rank[agent_id] << 24) + drawn.number
-            self._at(max(moment, self.now), priority, self._acknowledge, (agent_id, drawn.message.message_id))
+    def _will_acknowledge(self, drawn: Drawn, mind: Mind, agent_id: str, read_at: int) -> None:
+        delay = NEVER if drawn.acks is None else drawn.acks[agent_id]
+        moment = None if delay == NEVER else mind.presence.after(read_at, delay)
+        if moment is not None:
+            priority = _ACKNOWLEDGE + (mind.rank << 24) + drawn.number
+            at = moment if moment >= self._floor.now else self.now
+            self._at(at, priority, self._acknowledge, (agent_id, drawn.message_id))
 
     def _acknowledge(self, event: Any) -> None:
         agent_id, message_id = event._value
         row = self._floor.agents[agent_id]
         if agent_id in self.virtual and message_id in row.inbox and row.present:
-            self._act(self.now, Floor.acknowledge, agent_id, message_id, actor=PLAN)
+            self._act(self.env.now, Floor.acknowledge, agent_id, message_id, actor=PLAN)

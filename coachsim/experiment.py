@@ -78,7 +78,8 @@ def play(day: Plan) -> Sequence[Event]:
     player: Engine
 
     def act(at: int, command: Any, *args: Any, **kwargs: Any) -> tuple[Event, ...]:
-        events.extend(floor.tick(at))
+        if by_itself := floor.tick(at):
+            events.extend(by_itself)
         caused: tuple[Event, ...] = command(floor, at, *args, **kwargs)
         for event in caused:
             events.append(event)

@@ -54,6 +54,7 @@ FLOOR = "floor"
 DISCONNECT_AFTER = 5 * MINUTE
 Events = tuple[Event, ...]
 
+_OUT, _IN = AgentState.LOGGED_OUT, AgentState.LOGGED_IN
 _ALLOWED = {
     (AgentState.LOGGED_OUT, AgentState.LOGGED_IN),
     (AgentState.LOGGED_IN, AgentState.BREAK),
@@ -80,7 +81,6 @@ class Floor(FloorState):
 
     def open_day(self, at: int) -> Events:
         """Begins the first day of a new floor; on a floor that has a day it does nothing."""
-        self._check_time(at)
         if self.day is not None:
             return ()
         day = self.schedule.day_at(at)
@@ -88,7 +88,6 @@ class Floor(FloorState):
 
     def restart(self, at: int) -> Events:
         """After a rebuild: no page is connected any more."""
-        self._check_time(at)
         return (self._emit(Restarted, at, FLOOR),)
 
     def next_due(self, *, hold_clear_down: bool = False) -> int | None:
@@ -102,7 +101,8 @@ class Floor(FloorState):
         Clear-downs come before expiries, those before log-outs of the disconnected. ``hold_clear_down`` leaves
         clear-downs for later; one that comes late for that reason happens at the time of the newest event.
         """
-        self._check_time(at)
+        if at < self.now:
+            raise _went_back(at, self.now)
         if not self._anything_due(at):
             return ()
         events: list[Event] = []
@@ -114,7 +114,7 @@ class Floor(FloorState):
             elif kind == _EXPIRY:
                 events.append(self._expire(moment, int(subject)))
             else:
-                events.append(self._change_state(moment, FLOOR, subject, AgentState.LOGGED_OUT, "disconnected"))
+                events.append(self._change_state(moment, FLOOR, self.agents[subject], _OUT, "disconnected"))
         return tuple(events)
 
     def _anything_due(self, at: int) -> bool:
@@ -161,7 +161,6 @@ class Floor(FloorState):
 
     def clear_down(self, at: int, *, actor: str) -> Events:
         """Empties all inboxes now, by hand. The day goes on, and the night's clear-down still comes."""
-        self._check_time(at)
         return (self._clear(at, actor, by_hand=True),)
 
     def _clear(self, at: int, actor: str, *, by_hand: bool) -> Event:
@@ -184,7 +183,6 @@ class Floor(FloorState):
 
         An agent made inactive is logged out.
         """
-        self._check_time(at)
         events: list[Event] = []
         for agent in agents:
             row = self.agents.get(agent.agent_id)
@@ -194,7 +192,7 @@ class Floor(FloorState):
             events.append(self._emit(AgentChanged, at, actor, agent=agent, previous_team=before))
             row = self.agents[agent.agent_id]
             if not agent.active and row.present:
-                events.append(self._change_state(at, FLOOR, agent.agent_id, AgentState.LOGGED_OUT, "inactive"))
+                events.append(self._change_state(at, FLOOR, row, _OUT, "inactive"))
         return tuple(events)
 
     # --- agents ---
@@ -204,7 +202,6 @@ class Floor(FloorState):
 
         ``page`` is False for a simulated agent: toasts show at once and need no report.
         """
-        self._check_time(at)
         row = self._active(agent_id)
         if row.connected and row.page == page:
             return ()
@@ -213,7 +210,6 @@ class Floor(FloorState):
 
     def disconnect(self, at: int, agent_id: str, *, actor: str) -> Events:
         """The agent's last page is gone. What state they are in stays, for ``disconnect_after``."""
-        self._check_time(at)
         if not self._known(agent_id).connected:
             return ()
         return (self._emit(Disconnected, at, actor, agent_id=agent_id),)
@@ -223,7 +219,6 @@ class Floor(FloorState):
 
         The state the agent already has writes nothing, unless the reason differs.
         """
-        self._check_time(at)
         row = self._active(agent_id)
         if reason is not None:
             reason = clean_text(reason, what="reason", field="reason", limit=MAX_REASON, empty_ok=True) or None
@@ -237,12 +232,12 @@ class Floor(FloorState):
                 f"{row.agent.name} is {_words(row.state)} and cannot go straight to {_words(state)}. Log in first.",
                 field="state",
             )
-        return (self._change_state(at, actor, agent_id, state, reason),)
+        return (self._change_state(at, actor, row, state, reason),)
 
-    def _change_state(self, at: int, actor: str, agent_id: str, state: AgentState, reason: str | None) -> Event:
-        row = self.agents[agent_id]
-        entering = state is AgentState.LOGGED_IN and row.state is not state
-        notified = row.unnotified if entering and row.connected else ()
+    def _change_state(self, at: int, actor: str, row: AgentRow, state: AgentState, reason: str | None) -> Event:
+        entering = state is _IN and row.state is not _IN
+        notified = row.unnotified if entering and row.connected and row.unread else ()
+        agent_id = row.agent.agent_id
         return self._emit(StateChanged, at, actor, agent_id=agent_id, state=state, reason=reason, notified=notified)
 
     # --- messages ---
@@ -253,7 +248,6 @@ class Floor(FloorState):
         ``scope`` is the sender's teams (None = all). A ``request_id`` repeated within the day sends nothing: ask
         ``sent_for_request`` for the first result. With another content it is ``RequestReused``.
         """
-        self._check_time(at)
         first = self.sent_for_request(actor, draft.request_id)
         if first is not None:
             if _content(first.message) != _content(draft):
@@ -280,7 +274,7 @@ class Floor(FloorState):
             request_id=draft.request_id,
         )
         rows = [self.agents[agent_id] for agent_id in agent_ids]
-        told = tuple(row.connected and row.state is AgentState.LOGGED_IN for row in rows)
+        told = tuple([row.connected and row.state is _IN for row in rows])
         sent = self._emit(
             Sent,
             at,
@@ -312,7 +306,6 @@ class Floor(FloorState):
         Counts once for a message, only while it is unread and the agent is logged in; the rest is passed over, since
         a page may report what was read or cleared a moment ago.
         """
-        self._check_time(at)
         row = self._known(agent_id)
         if row.state is not AgentState.LOGGED_IN:
             return ()
@@ -327,14 +320,15 @@ class Floor(FloorState):
         ``through`` is the ``seq`` of the newest event that the page displayed; without it, all that is there. Raises
         ``NotPresent`` for a logged-out agent.
         """
-        self._check_time(at)
         row = self._present(agent_id)
-        read = tuple(mid for mid in row.unread if through is None or self.messages[mid].seq <= through)
+        if through is None:
+            read = tuple(row.unread)
+        else:
+            read = tuple(mid for mid in row.unread if self.messages[mid].seq <= through)
         return (self._emit(Read, at, actor, **_shown_to(row, read)),) if read else ()
 
     def acknowledge(self, at: int, agent_id: str, message_id: int, *, actor: str) -> Events:
         """The agent confirms a message that asks for it, after reading it; a second time changes nothing."""
-        self._check_time(at)
         row = self._present(agent_id)
         delivery = row.inbox.get(message_id)
         if delivery is None:
@@ -351,7 +345,6 @@ class Floor(FloorState):
         self, at: int, *, actor: str, action: str, subject: str, detail: Mapping[str, Any] | None = None
     ) -> Events:
         """Puts something on record that the rules do not see."""
-        self._check_time(at)
         return (self._emit(Audited, at, actor, action=action, subject=subject, detail=dict(detail or {})),)
 
     # --- questions ---
@@ -368,13 +361,11 @@ class Floor(FloorState):
     # --- helpers ---
 
     def _emit(self, kind: type[Event], at: int, actor: str, **values: Any) -> Event:
+        if at < self.now:
+            raise _went_back(at, self.now)
         event = kind(seq=self.seq + 1, happened_at=at, actor=actor, **values)
         self.apply(event)
         return event
-
-    def _check_time(self, at: int) -> None:
-        if at < self.now:
-            raise ValueError(f"time went back: {at} is before the newest event at {self.now}")
 
     def _known(self, agent_id: str) -> AgentRow:
         row = self.agents.get(agent_id)
@@ -383,19 +374,23 @@ class Floor(FloorState):
         return row
 
     def _active(self, agent_id: str) -> AgentRow:
-        row = self._known(agent_id)
+        row = self.agents.get(agent_id) or self._known(agent_id)
         if not row.agent.active:
             raise InactiveAgent(f"{row.agent.name} has been made inactive.", field="agent_id")
         return row
 
     def _present(self, agent_id: str) -> AgentRow:
-        row = self._known(agent_id)
-        if not row.present:
+        row = self.agents.get(agent_id) or self._known(agent_id)
+        if row.state is _OUT:
             raise NotPresent(f"{row.agent.name} is logged out. Log in to see coach messages.")
         return row
 
 
 _CLEAR_DOWN, _EXPIRY, _DISCONNECT = range(3)
+
+
+def _went_back(at: int, now: int) -> ValueError:
+    return ValueError(f"time went back: {at} is before the newest event at {now}")
 
 
 def _shown_to(row: AgentRow, message_ids: tuple[int, ...]) -> dict[str, Any]:

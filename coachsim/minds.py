@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 from coachsim.attention import Prompts
@@ -24,13 +25,26 @@ class Mind:
 
 
 class Drawn(NamedTuple):
-    """The draws of one message: ``prompts`` in step with ``agent_ids``, which are sorted."""
+    """The draws of one message, for ``agent_ids``, which are sorted. ``acks`` where it asks to be acknowledged."""
 
     number: int
-    message: Message
+    message_id: int
+    expires_at: float
     agent_ids: Sequence[str]
     prompts: Prompts
+    acks: dict[str, int] | None
 
-    def place(self, agent_id: str) -> int:
-        """Where an agent is in ``agent_ids``."""
-        return bisect_left(self.agent_ids, agent_id)
+    @classmethod
+    def of(cls, number: int, message: Message, agent_ids: Sequence[str], prompts: Prompts) -> Drawn:
+        """The ``number``-th message of the day."""
+        acks = dict(zip(agent_ids, prompts.ack.tolist(), strict=True)) if message.ack_required else None
+        expires_at = inf if message.expires_at is None else message.expires_at
+        return cls(number, message.message_id, expires_at, agent_ids, prompts, acks)
+
+    def toast(self, agent_id: str) -> int:
+        """The delay from this agent's toast to opening, or ``NEVER``."""
+        return int(self.prompts.toast[bisect_left(self.agent_ids, agent_id)])
+
+    def bell(self, agent_id: str) -> int:
+        """The delay from telling this agent to opening, or ``NEVER``."""
+        return int(self.prompts.bell[bisect_left(self.agent_ids, agent_id)])

@@ -56,7 +56,7 @@ def clean_text(text: str, *, what: str, field: str, limit: int, empty_ok: bool =
         raise InvalidInput(
             f"The {what} has {len(cleaned):,} characters; {limit:,} is the most. Shorten it.", field=field
         )
-    for char in cleaned:
+    for char in "" if cleaned.isprintable() else cleaned:
         if unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t":
             raise InvalidInput(f"The {what} contains the control character U+{ord(char):04X}. Remove it.", field=field)
     return cleaned

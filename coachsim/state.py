@@ -197,8 +197,10 @@ class FloorState:
         if row.state is not event.state:
             row.state, row.since = event.state, event.happened_at
         row.reason = event.reason
-        self._notify(row, event.notified, event.happened_at)
-        self._watch_page(row, event.happened_at)
+        if event.notified:
+            self._notify(row, event.notified, event.happened_at)
+        if not row.connected or row.pageless_since is not None:
+            self._watch_page(row, event.happened_at)
 
     def _watch_page(self, row: AgentRow, at: int) -> None:
         if row.connected or not row.present:
