@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from coachsim.practice import Practice
 
 HEARTBEAT_S = 15.0
+PACE_S = 5.0
 StreamItem = tuple[int, str, Json]
 
 
@@ -205,6 +207,8 @@ class LocalClient:
         def faults() -> None:
             queue.put_nowait((host.seq, "floor", floor_notice(host)))
 
+        # Floor time of a practice may fall behind its pace: a page's clock is set again from time to time.
+        practice, paced = host.mode == "practice", time.monotonic()
         stop = host.watch(tell, faults)
         try:
             yield host.seq, "heartbeat", {"as_of": host.seq}
@@ -212,9 +216,12 @@ class LocalClient:
                 yield host.seq, "reset", {}
             while True:
                 try:
-                    yield await asyncio.wait_for(queue.get(), HEARTBEAT_S)
+                    yield await asyncio.wait_for(queue.get(), PACE_S if practice else HEARTBEAT_S)
                 except TimeoutError:
                     yield host.seq, "heartbeat", {"as_of": host.seq}
+                if practice and time.monotonic() - paced > PACE_S:
+                    paced = time.monotonic()
+                    yield host.seq, "floor", floor_notice(host)
         finally:
             stop()
 

@@ -72,11 +72,14 @@ class List {
       for (const [kind] of KINDS) if (Array.isArray(kept.filter?.[kind])) this.filter[kind] = new Set(kept.filter[kind]);
       this.search = String(kept.search || "");
       this.selected = new Set(kept.selected || []);
+      const asked = new URLSearchParams(location.search).get("agent");
+      if (asked && kept.asked !== asked) this.selected = new Set([asked]);
+      this.asked = asked;
     } catch { /* a browser without storage only forgets */ }
   }
 
   remember() {
-    const kept = { filter: this.chosenFilter(), search: this.search, selected: [...this.selected] };
+    const kept = { filter: this.chosenFilter(), search: this.search, selected: [...this.selected], asked: this.asked };
     try { sessionStorage.setItem(KEEP, JSON.stringify(kept)); } catch { /* as above */ }
   }
 
@@ -149,6 +152,9 @@ class List {
       this.setClock(message.clock);
       this.loaded = true;
       this.sort();
+    } else if (message.method === "clock") {
+      this.setClock(message.clock);
+      this.soon();
     } else if (missed && this.loaded) {
       this.model.send({ event: "ready" }); // the line broke for a moment: all rows again
     } else if (message.method === "patch") {
@@ -167,6 +173,8 @@ class List {
   }
 
   setClock(clock) {
+    // Only in the server's own page: in a notebook there is no agent's page to open.
+    this.root.classList.toggle("cg-practice", clock.mode === "practice" && document.body.dataset.voila === "voila");
     this.clock = { ...clock, now: Date.parse(clock.now), at: performance.now() };
   }
 
@@ -383,6 +391,7 @@ class List {
     const part = (name) => make("span", { class: name });
     const bits = {
       name: make("span", { class: "cg-name", dir: "auto" }), extra: part("cg-count"), team: make("span", { dir: "auto" }),
+      seat: make("a", { class: "cg-seat", target: "_blank", tabindex: "-1", text: "take seat", onclick: (event) => event.stopPropagation() }),
       dot: make("span", { class: "cg-dot", "aria-hidden": "true" }), word: part("cg-word"), since: part("cg-since"), unread: part("cg-unread"),
     };
     const node = make("div", {
@@ -392,7 +401,7 @@ class List {
         this.grid.focus({ preventScroll: true });
       },
       onmousedown: (event) => { if (event.shiftKey) event.preventDefault(); },
-    }, cell(0, box), cell(1, bits.name, bits.extra), cell(2, bits.team), cell(3, bits.dot, bits.word), cell(4, bits.since), cell(5, bits.unread));
+    }, cell(0, box), cell(1, bits.name, bits.extra), cell(2, bits.team), cell(3, bits.dot, bits.word), cell(4, bits.since, bits.seat), cell(5, bits.unread));
     this.body.append(node);
     return Object.assign(slot, { node, box, bits });
   }
@@ -418,6 +427,11 @@ class List {
     box.setAttribute("aria-label", row ? `Select ${row.name}` : `Select team ${item.team}`);
     bits.name.textContent = bits.name.title = row ? row.name : item.team;
     bits.extra.textContent = row ? "" : `${item.ids.length.toLocaleString("en")} agent${item.ids.length === 1 ? "" : "s"}`;
+    bits.seat.hidden = !row;
+    if (row) {
+      bits.seat.href = `/agent?seat=${encodeURIComponent(item.id)}`;
+      bits.seat.setAttribute("aria-label", `Take the seat of ${row.name}`);
+    }
     bits.team.textContent = row ? row.team : "";
     const noPage = row && row.state === "logged_in" && !row.connected;
     bits.word.textContent = row ? STATES[row.state] + (noPage ? " · no page" : row.reason ? ` · ${row.reason}` : "") : "";

@@ -19,8 +19,8 @@ _COLUMNS = (
 class AgentGrid(anywidget.AnyWidget):
     """Shows agents; ``selected``, ``filter`` and ``search`` are what the browser last reported.
 
-    ``source`` gives the rows and the clock (the floor's now, speed, paused and time zone) whenever a browser is ready
-    for them, so a second view or a reload gets them too; None = there is nothing yet.
+    ``source`` gives the rows and the clock (the floor's now, speed, paused, time zone and mode) whenever a browser is
+    ready for them, so a second view or a reload gets them too; None = there is nothing yet.
     """
 
     _esm = (_HERE / "agent_grid.js").read_text(encoding="utf-8")
@@ -50,6 +50,10 @@ class AgentGrid(anywidget.AnyWidget):
         """Changes some rows: whole ones, or only the fields that moved."""
         if rows or removed:
             self._tell({"method": "patch", "rows": rows, "removed": removed})
+
+    def pace(self, clock: Json) -> None:
+        """The floor's clock goes differently now."""
+        self._tell({"method": "clock", "clock": clock})
 
     def beat(self) -> None:
         """Lets a browser notice that the last change did not reach it."""

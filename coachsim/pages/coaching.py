@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from coachsim.client import FloorClient
 
 _HERE = Path(__file__).parent
-_CLOCK = ("now", "speed", "paused", "time_zone")
+_CLOCK = ("now", "speed", "paused", "time_zone", "mode")
 _logger = logging.getLogger(__name__)
 
 
@@ -113,7 +113,10 @@ class CoachingPage(VuetifyTemplate):
     def _agent_rows(self) -> tuple[list[Json], Json] | None:
         if not self.board.floor:
             return None
-        return list(self.board.agents.values()), {key: self.board.floor[key] for key in _CLOCK}
+        return list(self.board.agents.values()), self._clock()
+
+    def _clock(self) -> Json:
+        return {key: self.board.floor[key] for key in _CLOCK}
 
     def _show_all(self) -> None:
         self.grid.show()
@@ -140,6 +143,7 @@ class CoachingPage(VuetifyTemplate):
             told["counts"] = changes.counts
         if changes.floor:
             told["floor"] = self.board.floor
+            self.grid.pace(self._clock())
         if told:
             self._tell("changed", told)
 
@@ -217,6 +221,19 @@ class CoachingPage(VuetifyTemplate):
         except CoachsimError as error:
             answer["error"] = {"code": error.code, "message": error.message}
         self._tell("answered", answer)
+
+    def vue_set_pace(self, data: Json) -> None:
+        """On a practice floor: another speed, a pause, or the end of one."""
+        speed, paused = data.get("speed"), data.get("paused")
+        self._in_background(
+            self._set_pace(None if speed is None else float(speed), None if paused is None else bool(paused))
+        )
+
+    async def _set_pace(self, speed: float | None, paused: bool | None) -> None:
+        try:
+            await self.client.practice(speed=speed, paused=paused)
+        except CoachsimError as error:
+            self._tell("trouble", {"sentence": error.message})
 
     def vue_open_message(self, data: Json) -> None:
         """A message was opened: its recipients are shown, and kept current."""

@@ -28,9 +28,16 @@ class Start(PageHandler):
             accounts=_offered(site),
             practice=practice,
             may_sit=may_sit,
-            someone=self._someone() if may_sit else None,
+            seated=may_sit and self._seat() is not None,
+            someone=(self._seat() or self._someone()) if may_sit else None,
             needs_setup=site.setup_token is not None and not site.accounts.list(),
         )
+
+    def _seat(self) -> Agent | None:
+        """The agent whose seat the caller has taken last."""
+        assert self.caller is not None and self.site.practice is not None
+        held = [agent_id for agent_id, holder in self.site.practice.seats.items() if holder == self.caller.name]
+        return self.site.host.floor.agents[held[-1]].agent if held else None
 
     def _someone(self) -> Agent | None:
         """An agent in scope whose seat is free and who is logged in; the newest in, who stays longest."""

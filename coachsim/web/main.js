@@ -44,7 +44,7 @@ async function attempt(key, act) {
 
 function failed(key, error) {
 	if (!(error instanceof api.ApiError)) throw error;
-	if (error.status === 401) signedOut();
+	if (error.status === 401) signedOut(error);
 	else notices.show(key, error.message);
 }
 
@@ -69,13 +69,20 @@ async function fetchAll() {
 	inbox.expect();
 	const [floor, snapshot] = await Promise.all([api.get("/api/floor"), api.get("/api/inbox")]);
 	setTimeZone(floor.time_zone);
-	ahead = Date.parse(floor.now) - Date.now();
+	takePace(floor);
 	toasts.seconds = floor.toast_seconds;
 	$("dialog-foot").textContent = `Cleared overnight at ${floor.clear_down}`;
 	$("practice").hidden = floor.mode !== "practice";
-	$("practice").textContent = `PRACTICE ×${floor.speed}`;
 	inbox.load(snapshot);
 }
+
+function takePace({ now, speed, paused }) {
+	ahead = Date.parse(now) - Date.now();
+	$("practice").textContent = `PRACTICE ×${speed}${paused ? " · paused" : ""}`;
+}
+
+const seatAddress = `/api/seats/${encodeURIComponent(api.seat)}`;
+const takeSeat = () => api.seat && api.post(seatAddress);
 
 // --- parts ---
 
@@ -136,7 +143,7 @@ const menu = new StatusMenu($("status-button"), $("status-menu"), {
 		draw();
 	},
 	signOut: () => attempt("sign-out", async () => { await api.post("/logout"); leave("/login"); }),
-	leaveSeat: api.seat && (() => attempt("seat", async () => { await api.del(`/api/seats/${encodeURIComponent(api.seat)}`); leave("/"); })),
+	leaveSeat: api.seat && (() => attempt("seat", async () => { await api.del(seatAddress); leave("/"); })),
 });
 
 // --- reading ---
@@ -217,6 +224,7 @@ function connect(agentId) {
 			lastHeard = Date.now();
 			if (event.name === "signed_out") signedOut();
 			else if (event.name === "reset") refresh();
+			else if (event.name === "floor") takePace(event.data);
 			else inbox.take(event);
 		},
 		said({ kind, messageIds, key }) {
@@ -224,13 +232,14 @@ function connect(agentId) {
 			if (kind === "dismissed") toasts.drop(key);
 			if (kind === "left") signedOut();
 		},
-		// The stream was refused: because of the sign-in?
+		// The stream was refused: because of the sign-in? Or because the server has begun anew, with all seats free?
 		async refused() {
 			try {
 				const me = await api.get("/api/me");
 				if (!api.seat && me.agent_id !== agentId) location.reload(); // someone else has signed in, in this browser
+				await takeSeat();
 			} catch (error) {
-				if (error.status === 401) signedOut();
+				if (error.status === 401 || (api.seat && !error.temporary)) signedOut(error);
 			}
 			return ended;
 		},
@@ -264,7 +273,7 @@ function leave(path) {
 	location.assign(path);
 }
 
-function signedOut() {
+function signedOut(error) {
 	if (ended) return;
 	inbox.nowIn({ state: "logged_out", reason: null, since: null }); // closes all that others should not see
 	ended = true;
@@ -276,13 +285,15 @@ function signedOut() {
 	const again = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
 	away.hidden = false;
 	away.setAttribute("role", "alert");
-	away.replaceChildren("Signed out. ", el("a", { href: again, text: "Sign in again" }));
+	if (!api.seat || error?.status === 401) away.replaceChildren("Signed out. ", el("a", { href: again, text: "Sign in again" }));
+	else away.replaceChildren(error?.message ?? "This seat was given back.", " ", el("a", { href: location.href, text: "Take it again" }));
 }
 
 async function begin(failures = 0) {
 	try {
 		const me = await api.get("/api/me");
 		$("who").textContent = me.name;
+		await takeSeat();
 		const agentId = api.seat ?? me.agent_id;
 		if (!agentId) { notices.show("begin", "Sign in as an agent to see this page.", { closable: false }); return; }
 		if (!tabs) connect(agentId); // first, to miss nothing that another tab relays meanwhile

@@ -3,7 +3,7 @@
 import { pause } from "./dom.js";
 
 export const SILENCE = 40_000; // the server beats every 15 s: this much silence means that the line is dead
-const EVENTS = ["message", "state", "read", "acknowledged", "expired", "cleared", "reset", "signed_out", "heartbeat"];
+const EVENTS = ["message", "state", "read", "acknowledged", "expired", "cleared", "reset", "signed_out", "heartbeat", "floor"];
 
 export class Stream {
 	#source = null;
