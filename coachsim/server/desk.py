@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import logging
 import os
@@ -102,8 +103,9 @@ class Desk:
         environment["COACHSIM_URL"] = self.url
         environment["JUPYTER_PATH"] = _joined(str(_TEMPLATES), environment.get("JUPYTER_PATH"))
         environment["PYTHONPATH"] = _joined(str(_PACKAGE.parent), environment.get("PYTHONPATH"))
-        if environment.pop("PYTHONDONTWRITEBYTECODE", None):
-            # Without compiled files every kernel compiles all it imports: 25 s to a page instead of 6.
+        if environment.get("PYTHONDONTWRITEBYTECODE") and not _compiled("voila"):
+            # Otherwise every kernel would compile all that it imports: 25 s to a page instead of 6.
+            del environment["PYTHONDONTWRITEBYTECODE"]
             environment["PYTHONPYCACHEPREFIX"] = str(self.cache / "bytecode")
         return environment
 
@@ -128,6 +130,12 @@ class Desk:
                 await self._keeping
         self.port = None
         await self._end()
+
+
+def _compiled(package: str) -> bool:
+    """Whether a package was compiled when it was installed."""
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.cached is not None and Path(spec.cached).exists()
 
 
 def _joined(first: str, rest: str | None) -> str:

@@ -60,9 +60,10 @@ class Door:
 
 
 @pytest.fixture
-async def door(tmp_path: Path) -> AsyncIterator[Door]:
+async def door(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Door]:
     add_everybody(tmp_path)
-    server = await Server.start(Options(tmp_path, port=0, orphan_after=3))
+    # A page that is still being made has no one connected either: on a busy machine that takes a while.
+    server = await Server.start(Options(tmp_path, port=0, orphan_after=getattr(request, "param", 90.0)))
     assert server.desk is not None
     await server.site.host.do(Floor.set_agents, PEOPLE, actor="test")
     await eventually(lambda: server.desk.port, "the desk is ready")
@@ -120,23 +121,28 @@ async def test_a_websocket_is_for_its_session_and_ends_with_it(door: Door, monke
         assert refused.value.code == 403
 
         stranger = await websocket_connect(HTTPRequest(url, headers=headers(blue)))
-        assert await asyncio.wait_for(stranger.read_message(), 20) is None  # closed, and nothing was said
-        stranger.close()
+        try:
+            assert await asyncio.wait_for(stranger.read_message(), 20) is None  # closed, and nothing was said
+        finally:
+            stranger.close()
 
         own = await websocket_connect(HTTPRequest(url, headers=headers(sup)))
-        await own.write_message(
-            '{"channel":"shell","header":{"msg_id":"1","msg_type":"kernel_info_request","session":"x","username":"",'
-            '"version":"5.3","date":"2026-01-01T00:00:00Z"},"parent_header":{},"metadata":{},"content":{}}'
-        )
-        assert await asyncio.wait_for(own.read_message(), 30) is not None
-        assert (await sup.post("/logout")).status_code == 303
+        try:
+            await own.write_message(
+                '{"channel":"shell","header":{"msg_id":"1","msg_type":"kernel_info_request","session":"x",'
+                '"username":"","version":"5.3","date":"2026-01-01T00:00:00Z"},"parent_header":{},"metadata":{},'
+                '"content":{}}'
+            )
+            assert await asyncio.wait_for(own.read_message(), 30) is not None
+            assert (await sup.post("/logout")).status_code == 303
 
-        async def closed() -> None:
-            while await own.read_message() is not None:
-                pass
+            async def closed() -> None:
+                while await own.read_message() is not None:
+                    pass
 
-        await asyncio.wait_for(closed(), 20)
-        own.close()
+            await asyncio.wait_for(closed(), 20)
+        finally:
+            own.close()
 
 
 async def test_nothing_of_jupyter_but_what_a_page_needs_is_there(door: Door):
@@ -151,10 +157,11 @@ async def test_nothing_of_jupyter_but_what_a_page_needs_is_there(door: Door):
         assert (await direct.get(f"http://127.0.0.1:{door.server.desk.port}{PAGE}")).status_code == 403
 
 
+@pytest.mark.parametrize("door", [20.0], indirect=True)
 async def test_a_kernel_that_no_page_has_open_is_ended(door: Door):
     async with door.browser("sup") as sup:
         kernel, _ = await door.render(sup)
-        end = time.monotonic() + 60
+        end = time.monotonic() + 80
         while (await sup.get(f"/desk/api/kernels/{kernel}")).status_code == 200:
             assert time.monotonic() < end, "the kernel was kept"
             await asyncio.sleep(0.2)
