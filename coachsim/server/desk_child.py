@@ -167,7 +167,8 @@ def _config(told: dict[str, Any]) -> Config:
         open_browser=False,
         config_file_paths=[],
         identity_provider_class=DeskIdentity,
-        tornado_settings={"ws_ping_interval": 30_000, "ws_ping_timeout": 30_000},  # ms, as Jupyter has it
+        # ms. Jupyter looks for the last answer just before it asks anew: a limit of one interval would end every line.
+        tornado_settings={"ws_ping_interval": 30_000, "ws_ping_timeout": 90_000},
         log_level="WARN",
     )
     config.VoilaConfiguration.update(
