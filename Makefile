@@ -18,7 +18,7 @@ else
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help setup serve test check lab
+.PHONY: help setup serve test check bench notebooks lab
 .DELETE_ON_ERROR:
 
 help:
@@ -26,6 +26,8 @@ help:
 	@echo "make serve   a practice floor with the agents of data/roster.csv; prints its address"
 	@echo "make test    all tests, those in a real browser included"
 	@echo "make check   format, lint, types, and notebooks without outputs; quick"
+	@echo "make bench   every claim of speed and size against its reference, as a table; ARGS=row_1 for some"
+	@echo "make notebooks   runs the notebooks, each from top to bottom"
 	@echo "make lab     JupyterLab, with coachsim ready to import"
 
 setup: $(VENV)/.has-test
@@ -45,6 +47,12 @@ check: $(VENV)/.has-test
 		$(BIN)/nbstripout --keep-id --verify "$$notebook" >/dev/null \
 		|| { echo "$$notebook has outputs in it; run: $(BIN)/nbstripout --keep-id $$notebook" >&2; exit 1; }; \
 	done
+
+bench: $(VENV)/.has-test
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+notebooks: $(VENV)/.has-test
+	@$(BIN)/python -m pytest tests/notebooks $(ARGS)
 
 lab: $(VENV)/.has-notebooks
 	@$(BIN)/jupyter lab $(ARGS)

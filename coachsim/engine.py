@@ -237,30 +237,32 @@ class Engine:
             return
         mind.prompts[message_id] = moment
         if mind.due is None or moment < mind.due:
-            self._become_due(agent_id, mind, moment)
+            self._become_due(agent_id, mind, moment, message_id)
 
-    def _become_due(self, agent_id: str, mind: Mind, moment: int) -> None:
-        mind.due = moment
+    def _become_due(self, agent_id: str, mind: Mind, moment: int, message_id: int) -> None:
+        mind.due, mind.due_for = moment, message_id
         # What is long due, of one who was not played for a while, is due now.
         self._at(moment if moment >= self._floor.now else self.now, _READ + mind.rank, self._look, (agent_id, moment))
+
+    def _next_due(self, agent_id: str, mind: Mind) -> None:
+        mind.due = None
+        if mind.prompts:
+            message_id = min(mind.prompts, key=mind.prompts.__getitem__)
+            self._become_due(agent_id, mind, mind.prompts[message_id], message_id)
 
     def _look(self, event: Any) -> None:
         agent_id, moment = event._value
         mind = self._minds[agent_id]
         if mind.due != moment or agent_id not in self.virtual:
             return
-        # What expired or was cleared meanwhile prompts nobody: the next prompt is the one that counts.
-        unread, now = self._floor.agents[agent_id].unread, self.env.now
-        for message_id in [one for one in mind.prompts if one not in unread or self._drawn[one].expires_at <= now]:
-            del mind.prompts[message_id]
-        mind.due = min(mind.prompts.values(), default=None)
-        if mind.due is None:
-            return
-        if mind.due > moment:
-            self._become_due(agent_id, mind, mind.due)
+        row, now = self._floor.agents[agent_id], self.env.now
+        if self._drawn[mind.due_for].expires_at <= now or mind.due_for not in row.unread:
+            # What expired or was cleared meanwhile prompts nobody: the next prompt is the one that counts.
+            del mind.prompts[mind.due_for]
+            self._next_due(agent_id, mind)
             return
         mind.due = None
-        if self._floor.agents[agent_id].present:
+        if row.present:
             self._act(now, Floor.open_inbox, agent_id, actor=PLAN)
 
     def _has_read(self, event: Read) -> None:
@@ -273,9 +275,7 @@ class Engine:
             drawn = self._drawn.get(message_id)
             if drawn is not None and drawn.acks is not None and agent_id in self.virtual:
                 self._will_acknowledge(drawn, mind, agent_id, event.happened_at)
-        mind.due = None
-        if mind.prompts:
-            self._become_due(agent_id, mind, min(mind.prompts.values()))
+        self._next_due(agent_id, mind)
 
     def _will_acknowledge(self, drawn: Drawn, mind: Mind, agent_id: str, read_at: int) -> None:
         delay = NEVER if drawn.acks is None else drawn.acks[agent_id]

@@ -13,15 +13,19 @@ from coachsim.presence import Presence
 
 
 class Mind:
-    """What one virtual agent has in mind: when each unread message prompts them, and the earliest of these moments."""
+    """What one virtual agent has in mind: when each unread message prompts them.
 
-    __slots__ = ("due", "presence", "prompts", "rank")
+    ``due`` is the earliest of these moments, ``due_for`` the message it is of.
+    """
+
+    __slots__ = ("due", "due_for", "presence", "prompts", "rank")
 
     def __init__(self, rank: int, presence: Presence) -> None:
         self.rank = rank
         self.presence = presence
         self.prompts: dict[int, int] = {}
         self.due: int | None = None
+        self.due_for = 0
 
 
 class Drawn(NamedTuple):

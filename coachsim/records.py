@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
 from coachsim.models import (
@@ -165,6 +165,7 @@ def _readers(kind: type[Event]) -> dict[tuple[type[Event], str], Callable[[Any],
 
 
 _PLANS = {kind: _plan(kind) for kind in EVENT_KINDS.values()}
+_AGENT = tuple(field.name for field in fields(Agent))
 _READ_COLUMN = {key: read for kind in EVENT_KINDS.values() for key, read in _readers(kind).items()}
 
 
@@ -178,7 +179,7 @@ def _payload(event: Event, names: list[tuple[str, Any]]) -> str | None:
     for name, _ in names:
         value = getattr(event, name)
         if value is not None:
-            values[name] = asdict(value) if name == "agent" else value
+            values[name] = {field: getattr(value, field) for field in _AGENT} if name == "agent" else value
     return to_json(values) if values else None
 
 

@@ -1,0 +1,64 @@
+"""Row 1b: writing a day to a log file, at most twice one columnar load of the same rows.
+
+The reference is the least that any log of these rows takes: every table that the log has in the end, as ready Arrow
+frames, loaded into a new DuckDB file of the same schema in one transaction.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+
+from benchmarks.days import day
+from benchmarks.harness import interleaved, line, ms, ratio
+from coachsim.experiment import play
+from coachsim.log import LogWriter, Run
+
+TABLES = (
+    "events",
+    "closed_deliveries",
+    "closed_messages",
+    "closed_state_changes",
+    "closed_agent_changes",
+    "closed_audit",
+)
+
+
+def main() -> None:
+    events = play(day(1_000))
+    schema = resources.files("coachsim").joinpath("schema.sql").read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        taken = iter(range(10_000))
+
+        def path() -> Path:
+            return Path(folder) / f"{next(taken)}.duckdb"
+
+        def ours() -> Path:
+            where = path()
+            with LogWriter.open(where, Run(kind="simulated")) as writer:
+                writer.append(events).result()
+            return where
+
+        with duckdb.connect(ours(), read_only=True) as log:
+            frames = {table: log.sql(f"FROM {table}").to_arrow_table() for table in TABLES}
+
+        def reference() -> None:
+            with duckdb.connect(path()) as log:
+                log.execute(schema)
+                log.execute("BEGIN")
+                for table, frame in frames.items():
+                    log.register("frame", frame)
+                    log.execute(f"INSERT INTO {table} SELECT * FROM frame")
+                log.execute("COMMIT")
+
+        written, loaded = interleaved(ours, reference, rounds=9)
+    rows = sum(len(frame) for frame in frames.values())
+    claim = f"1b: writing that day to a log, {len(events):,} events, {rows:,} rows in all"
+    print(line(claim, ms(written), f"one columnar load {ms(loaded)}", ratio(written, loaded), 2.0), flush=True)
+
+
+if __name__ == "__main__":
+    main()
