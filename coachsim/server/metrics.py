@@ -14,20 +14,21 @@ from coachsim.host import FloorHost
 from coachsim.models import Event, Read, Sent
 
 if TYPE_CHECKING:
+    from coachsim.server.stalls import Stalls
     from coachsim.server.stream import Streams
 
 
 class Metrics:
     """The server's counters."""
 
-    def __init__(self, host: FloorHost, streams: Streams) -> None:
+    def __init__(self, host: FloorHost, streams: Streams, stalls: Stalls) -> None:
         self._registry = CollectorRegistry()
         self.requests = Counter("coachsim_requests", "Requests answered", ["method", "status"], registry=self._registry)
         self.seconds = Histogram("coachsim_request_seconds", "Time to answer a request", registry=self._registry)
         self._messages = Counter("coachsim_messages", "Messages sent", registry=self._registry)
         self._deliveries = Counter("coachsim_deliveries", "Deliveries made", registry=self._registry)
         self._reads = Counter("coachsim_reads", "Deliveries read", registry=self._registry)
-        self._registry.register(_FloorGauges(host, streams))
+        self._registry.register(_FloorGauges(host, streams, stalls))
         host.watch(self._on_event)
 
     def _on_event(self, event: Event) -> None:
@@ -45,15 +46,18 @@ class Metrics:
 class _FloorGauges(Collector):
     """Read off the floor when asked, so that they cost nothing in between."""
 
-    def __init__(self, host: FloorHost, streams: Streams) -> None:
+    def __init__(self, host: FloorHost, streams: Streams, stalls: Stalls) -> None:
         self._host = host
         self._streams = streams
+        self._stalls = stalls
 
     def collect(self) -> Iterable[Metric]:
         """The gauges as they are now."""
         yield GaugeMetricFamily("coachsim_streams", "Open event streams", len(self._streams))
         yield GaugeMetricFamily("coachsim_agent_pages", "Agents with a page open", self._streams.connected_agents)
         yield GaugeMetricFamily("coachsim_event_seq", "Newest committed event", self._host.seq)
+        said = "Longest time in the last minute that the server's loop was held up"
+        yield GaugeMetricFamily("coachsim_loop_stall_seconds_max", said, self._stalls.longest)
         yield GaugeMetricFamily("coachsim_faults", "Things that are wrong now", len(self._host.faults))
         agents = GaugeMetricFamily("coachsim_agents", "Active agents by state", labels=["state"])
         states = Count(row.state.value for row in self._host.floor.agents.values() if row.agent.active)

@@ -21,6 +21,7 @@ from coachsim.server.metrics import Metrics
 from coachsim.server.practice_accounts import ShownAccount
 from coachsim.server.seats import PATIENCE_S, Seats
 from coachsim.server.sessions import Caller, Sessions
+from coachsim.server.stalls import Stalls
 from coachsim.server.store import Store
 from coachsim.server.stream import Streams
 from coachsim.server.throttle import Throttle
@@ -74,7 +75,8 @@ class Site:
         self.throttle = Throttle()
         self.streams = Streams(host, self.still, self._plays)
         self.seats = Seats(practice, self.streams, self.still, patience=options.seat_patience)
-        self.metrics = Metrics(host, self.streams)
+        self.stalls = Stalls()
+        self.metrics = Metrics(host, self.streams, self.stalls)
         self.local_token = secrets.token_urlsafe(32)
         self.setup_token = None if self.accounts.list() else secrets.token_urlsafe(24)
         self.shown: list[ShownAccount] = []
@@ -160,6 +162,7 @@ class Site:
     async def close(self) -> None:
         """Ends the streams and puts everything away."""
         self._looking.cancel()
+        self.stalls.close()
         self._unwatch()
         await self.seats.close()
         self.streams.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from coachsim.server.app import Server
 from coachsim.server.site import Options
+from coachsim.server.stalls import LOOK_S
 from tests.server.test_cli import cli, failed
 from tests.serving import Served, add_account, listening, make_token, next_frame, serve, until
 
@@ -369,3 +371,23 @@ def test_killed_in_the_middle_of_the_day_it_goes_on_where_it_was(tmp_path: Path)
         sup.put("/api/practice", json={"speed": 600})
         until(lambda: sup.get("/api/floor").json()["as_of"] > after["as_of"] + 20, "the day going on")
         assert sup.get("/api/floor").json()["faults"] == []
+
+
+# --- how long the loop was held up ---
+
+
+async def test_the_longest_stall_of_the_last_minute_is_a_metric(tmp_path: Path):
+    server = await Server.start(Options(tmp_path, port=0, desk=False))
+    try:
+        stalls = server.site.stalls
+        await asyncio.sleep(2 * LOOK_S)
+        time.sleep(0.3)  # holds the loop up, on purpose
+        async with asyncio.timeout(20):
+            while stalls.longest < 0.2:
+                await asyncio.sleep(LOOK_S)
+        async with httpx.AsyncClient() as client:
+            text = (await client.get(server.url + "/metrics")).text
+        (seen,) = re.findall(r"(?m)^coachsim_loop_stall_seconds_max (\S+)", text)
+        assert 0.2 < float(seen) < 20
+    finally:
+        await server.stop()

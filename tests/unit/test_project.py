@@ -21,7 +21,7 @@ from coachsim.log import LogWriter
 from coachsim.settings import Settings
 
 # What a browser gets. Text for people may link to the outside; nothing here may load from it.
-PAGES = ("coachsim/web", "coachsim/pages", "coachsim/server/templates", "dashboards")
+PAGES = ("coachsim/web", "coachsim/pages", "coachsim/server/static", "coachsim/server/templates", "dashboards")
 PAGE_FILES = {".html", ".j2", ".css", ".js", ".mjs", ".vue", ".svg", ".ipynb"}
 HARMLESS = re.compile(r"https?://(www\.w3\.org/|127\.0\.0\.1|localhost)")
 
