@@ -13,6 +13,7 @@ from coachsim.errors import (
     EmptyAudience,
     InactiveAgent,
     InvalidInput,
+    NotFound,
     RequestReused,
     UnknownAgent,
     UnknownGroup,
@@ -24,6 +25,7 @@ from coachsim.remote import RemoteClient
 from coachsim.server.accounts import Account
 from coachsim.server.app import Server
 from coachsim.server.site import Options
+from tests.server.test_practice_api import SCENARIO
 from tests.unit.floors import AGENTS
 
 BLUE = frozenset({"Blue"})
@@ -261,3 +263,33 @@ async def test_an_earlier_day_can_still_be_looked_at(rig):
     assert part["recipients"] == 1
     (row,) = (await rig.blue.deliveries(sent["message_id"]))["deliveries"]
     assert (row["agent_id"], row["status"]) == ("a1", "lost") and row["lost_at"] == row["cleared_at"]
+
+
+async def test_a_live_floor_has_no_pace_to_set(rig):
+    with pytest.raises(NotFound, match="live"):
+        await rig.everything.practice(speed=10)
+
+
+async def test_the_pace_of_a_practice_floor_is_set_and_told_alike(tmp_path):
+    path = tmp_path / "small.toml"
+    path.write_text(SCENARIO, encoding="utf-8")
+    server = await Server.start(Options(tmp_path / "practice", port=0, desk=False, practice=path))
+    site = server.site
+    local = LocalClient(site.host, practice=site.practice, actor="trainer", roles=("trainer",))
+    remote = RemoteClient(server.url, token=site.sessions.new_token(site.accounts.known("trainer"), actor="test"))
+    try:
+        for client in (local, remote):
+            assert (await client.me())["mode"] == "practice"
+            async with asyncio.timeout(20), aclosing(client.events(0)) as events:
+                assert (await anext(events))[1] == "heartbeat"
+                answer = await client.practice(speed=10, paused=True)
+                assert answer.keys() == {"now", "speed", "paused", "faults", "as_of"}
+                assert (answer["speed"], answer["paused"]) == (10, True)
+                told = await anext(data async for _, name, data in events if name == "floor" and data["paused"])
+                assert told == {key: answer[key] for key in ("now", "speed", "paused", "faults")}
+                assert (await client.practice(paused=False))["speed"] == 10
+            with pytest.raises(InvalidInput, match="speed"):
+                await client.practice(speed=0)
+    finally:
+        await remote.close()
+        await server.stop()

@@ -17,8 +17,10 @@ from coachsim.models import AgentState
 from coachsim.pages import VOILA_TEMPLATE_PATH
 from coachsim.pages.coaching import CoachingPage, expiry_moment
 from coachsim.pages.feed import PAUSE_S
+from coachsim.practice import Practice
 from coachsim.settings import Settings
 from tests.unit.floors import AGENTS
+from tests.unit.test_practice import SCENARIO, TODAY
 
 
 @pytest.fixture
@@ -261,3 +263,31 @@ def test_a_page_kernel_stays_light() -> None:
 
 def test_the_voila_template_is_where_voila_is_told_to_look() -> None:
     assert (VOILA_TEMPLATE_PATH / "voila/templates/coachsim/index.html.j2").is_file()
+
+
+async def test_the_pace_of_a_practice_floor_is_set_from_the_page_and_shown(tmp_path) -> None:
+    practice = await Practice.open(tmp_path, SCENARIO, seed=5, speed=60, today=TODAY)
+    page = CoachingPage(LocalClient(practice.host, practice=practice, actor="sup"))
+    browser = Browser(page)
+    try:
+        await browser.wait_for("line", lambda data: data["state"] == "live")
+        loaded = await browser.wait_for("loaded")
+        assert (loaded["floor"]["mode"], loaded["floor"]["speed"]) == ("practice", 60)
+        browser.press("set_pace", paused=True)
+        told = await browser.wait_for("changed", lambda data: data.get("floor", {}).get("paused"))
+        assert practice.clock.paused and told["floor"]["speed"] == 60
+        await browser.wait_for("grid clock", lambda data: data["clock"]["paused"])
+        browser.press("set_pace", speed=300, paused=False)
+        await browser.wait_for("grid clock", lambda data: data["clock"]["speed"] == 300 and not data["clock"]["paused"])
+        browser.press("set_pace", speed=1e9)
+        assert "speed" in (await browser.wait_for("trouble"))["sentence"]
+        assert practice.clock.speed == 300
+    finally:
+        await page.close_page()
+        page.close()
+        await practice.close()
+
+
+async def test_a_live_floor_has_no_pace(browser) -> None:
+    browser.press("set_pace", speed=60)
+    assert "live" in (await browser.wait_for("trouble"))["sentence"]
