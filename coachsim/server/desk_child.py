@@ -167,8 +167,9 @@ def _config(told: dict[str, Any]) -> Config:
         open_browser=False,
         config_file_paths=[],
         identity_provider_class=DeskIdentity,
-        # ms. Jupyter looks for the last answer just before it asks anew: a limit of one interval would end every line.
-        tornado_settings={"ws_ping_interval": 30_000, "ws_ping_timeout": 90_000},
+        # The front door pings the browsers. Jupyter's own pings, in ms, would end every line after 30 s; with a longer
+        # limit they would be a mistake to tornado, which reads the same settings as seconds.
+        tornado_settings={"ws_ping_interval": 0},
         log_level="WARN",
     )
     config.VoilaConfiguration.update(
