@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import re
 import signal
@@ -189,12 +190,17 @@ class Server:
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT, then stops."""
         stopping = asyncio.Event()
+        # What is there now stays: left to be looked through at every full collection, a floor of 5,000 agents holds
+        # the loop up for a fifth of a second.
+        gc.collect()
+        gc.freeze()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
         try:
             await stopping.wait()
         finally:
+            gc.unfreeze()  # or extension modules take what is left at the exit for leaks, and say so
             await self.stop()
 
 
