@@ -82,7 +82,7 @@ class PacedClock:
         return math.inf if self.paused else left / SECOND / self.speed
 
     def wait_for(self, moment: float) -> None:
-        """Floor time does not pass ``moment`` until told anew. What was lost by waiting is caught up, up to a second."""
+        """Floor time does not pass ``moment`` until told anew. What waiting lost is caught up, up to a second of it."""
         if self._free() - self._limit > SECOND * self.speed:
             self._rebase()
         self._limit = moment

@@ -1,7 +1,7 @@
 """Practice: a floor whose virtual agents a SimPy engine plays in paced time, on a host like any other.
 
-People send to the virtual agents, watch them read, or take an agent's seat and give it back. Floor time never passes what
-the engine has still to do, so a busy machine makes floor time late, and nothing happens out of order.
+People send to the virtual agents, watch them read, or take an agent's seat and give it back. Floor time never passes
+what the engine has still to do, so a busy machine makes floor time late, and nothing happens out of order.
 """
 
 from __future__ import annotations
