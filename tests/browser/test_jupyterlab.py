@@ -18,7 +18,6 @@ from coachsim import roster
 from tests.browser.walking import card, is_live, tell, until
 from tests.serving import PEOPLE, add_account, serve
 
-pytest.importorskip("jupyterlab", reason="JupyterLab comes with the extra 'notebooks'")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
