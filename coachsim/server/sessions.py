@@ -106,7 +106,7 @@ class Sessions:
         return hmac.new(self._secret, b"ticket:" + raw.encode(), hashlib.sha256).hexdigest()
 
     def by_cookie(self, raw: str) -> Caller | None:
-        """Who holds this session, if it is alive."""
+        """Who holds the session, if it is alive."""
         self._load()
         return self._caller(self._by_key.get(_hash(raw)), "session")
 
