@@ -76,13 +76,14 @@ def play(day: Plan) -> Sequence[Event]:
     floor = Floor(Schedule(day.scenario.time_zone, day.scenario.clear_down), disconnect_after=0)
     events: list[Event] = list(floor.open_day(day.day.began_at))
     player: Engine
+    tick, happened = floor.tick, events.append
 
     def act(at: int, command: Any, *args: Any, **kwargs: Any) -> tuple[Event, ...]:
-        if by_itself := floor.tick(at):
+        if by_itself := tick(at):
             events.extend(by_itself)
         caused: tuple[Event, ...] = command(floor, at, *args, **kwargs)
         for event in caused:
-            events.append(event)
+            happened(event)
             player.observe(event)
         return caused
 

@@ -238,7 +238,17 @@ class Floor(FloorState):
         entering = state is _IN and row.state is not _IN
         notified = row.unnotified if entering and row.connected and row.unread else ()
         agent_id = row.agent.agent_id
-        return self._emit(StateChanged, at, actor, agent_id=agent_id, state=state, reason=reason, notified=notified)
+        return self._happened(
+            StateChanged(
+                seq=self.seq + 1,
+                happened_at=at,
+                actor=actor,
+                agent_id=agent_id,
+                state=state,
+                reason=reason,
+                notified=notified,
+            )
+        )
 
     # --- messages ---
 
@@ -312,7 +322,11 @@ class Floor(FloorState):
         shown = tuple(
             mid for mid in dict.fromkeys(message_ids) if mid in row.unread and row.unread[mid].toast_at is None
         )
-        return (self._emit(ToastsShown, at, actor, **_shown_to(row, shown)),) if shown else ()
+        return (
+            (self._emit(ToastsShown, at, actor, agent_id=agent_id, message_ids=shown, notified=_untold(row, shown)),)
+            if shown
+            else ()
+        )
 
     def open_inbox(self, at: int, agent_id: str, *, actor: str, through: int | None = None) -> Events:
         """The dialog was open and visible; all that it showed is read.
@@ -325,7 +339,12 @@ class Floor(FloorState):
             read = tuple(row.unread)
         else:
             read = tuple(mid for mid in row.unread if self.messages[mid].seq <= through)
-        return (self._emit(Read, at, actor, **_shown_to(row, read)),) if read else ()
+        if not read:
+            return ()
+        untold = _untold(row, read)
+        seq = self.seq + 1
+        event = Read(seq=seq, happened_at=at, actor=actor, agent_id=agent_id, message_ids=read, notified=untold)
+        return (self._happened(event),)
 
     def acknowledge(self, at: int, agent_id: str, message_id: int, *, actor: str) -> Events:
         """The agent confirms a message that asks for it, after reading it; a second time changes nothing."""
@@ -339,7 +358,9 @@ class Floor(FloorState):
             raise NotReadYet("Read the message before you confirm it.")
         if delivery.acknowledged_at is not None:
             return ()
-        return (self._emit(Acknowledged, at, actor, agent_id=agent_id, message_id=message_id),)
+        seq = self.seq + 1
+        event = Acknowledged(seq=seq, happened_at=at, actor=actor, agent_id=agent_id, message_id=message_id)
+        return (self._happened(event),)
 
     def audit(
         self, at: int, *, actor: str, action: str, subject: str, detail: Mapping[str, Any] | None = None
@@ -361,11 +382,13 @@ class Floor(FloorState):
     # --- helpers ---
 
     def _emit(self, kind: type[Event], at: int, actor: str, **values: Any) -> Event:
-        if at < self.now:
-            raise _went_back(at, self.now)
-        event = kind(seq=self.seq + 1, happened_at=at, actor=actor, **values)
-        self._appliers[kind](event)  # apply(), without the call: this is where a simulated day spends its time
-        self.seq, self.now = event.seq, at
+        return self._happened(kind(seq=self.seq + 1, happened_at=at, actor=actor, **values))
+
+    def _happened(self, event: Event) -> Event:
+        """Applies an event that was just decided. The commands of a simulated day's bulk make theirs themselves."""
+        if event.happened_at < self.now:
+            raise _went_back(event.happened_at, self.now)
+        self.apply(event)
         return event
 
     def _known(self, agent_id: str) -> AgentRow:
@@ -394,9 +417,10 @@ def _went_back(at: int, now: int) -> ValueError:
     return ValueError(f"time went back: {at} is before the newest event at {now}")
 
 
-def _shown_to(row: AgentRow, message_ids: tuple[int, ...]) -> dict[str, Any]:
-    untold = tuple([row.unread[mid].notified_at is None for mid in message_ids])
-    return {"agent_id": row.agent.agent_id, "message_ids": message_ids, "notified": untold}
+def _untold(row: AgentRow, message_ids: tuple[int, ...]) -> tuple[bool, ...]:
+    """Of each of these unread messages, whether the agent has not been told of it yet."""
+    unread = row.unread
+    return tuple([unread[mid].notified_at is None for mid in message_ids])
 
 
 def _words(state: AgentState) -> str:
