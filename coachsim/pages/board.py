@@ -6,8 +6,10 @@ has to be told since the last time, so that a thousand events between two looks 
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 Json = dict[str, Any]
@@ -39,6 +41,7 @@ class Board:
 
     def __init__(self) -> None:
         self.floor: Json = {}
+        self._told_at = 0.0
         self.agents: dict[str, Json] = {}
         self.messages: dict[int, Json] = {}
         self.deliveries: dict[int, dict[str, Json]] = {}
@@ -62,6 +65,7 @@ class Board:
     def load(self, floor: Json, agents: Json, messages: Json) -> int:
         """Starts afresh from three answers of the client; returns the event id to listen after."""
         self.floor = floor
+        self._told_at = time.monotonic()
         self.agents = {row["agent_id"]: row for row in agents["agents"]}
         self.messages = {row["message_id"]: row for row in reversed(messages["messages"])}
         self.deliveries.clear()
@@ -80,6 +84,12 @@ class Board:
     def close_message(self, message_id: int) -> None:
         """The deliveries of this message are no longer looked at."""
         self.deliveries.pop(message_id, None)
+
+    def floor_now(self) -> Json:
+        """The floor with its clock moved on to now: at ×60, half a second on the way is half a minute."""
+        gone = 0.0 if self.floor["paused"] else (time.monotonic() - self._told_at) * self.floor["speed"]
+        now = datetime.fromisoformat(self.floor["now"]) + timedelta(seconds=gone)
+        return self.floor | {"now": now.isoformat()}
 
     @property
     def counts(self) -> dict[str, int]:
@@ -109,6 +119,7 @@ class Board:
                 self._lose(event_id, list(self.messages), None, data.get("cleared_at"))
             case "floor":
                 self.floor = self.floor | data
+                self._told_at = time.monotonic()
                 self._floor_changed = True
             case "faults":
                 self.floor = self.floor | {"faults": data["faults"]}

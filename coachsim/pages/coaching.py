@@ -116,7 +116,8 @@ class CoachingPage(VuetifyTemplate):
         return list(self.board.agents.values()), self._clock()
 
     def _clock(self) -> Json:
-        return {key: self.board.floor[key] for key in _CLOCK}
+        floor = self.board.floor_now()
+        return {key: floor[key] for key in _CLOCK}
 
     def _show_all(self) -> None:
         self.grid.show()
@@ -125,7 +126,7 @@ class CoachingPage(VuetifyTemplate):
     def _show_page(self) -> None:
         board = self.board
         if board.floor:
-            parts = {"floor": board.floor, "counts": board.counts, "messages": board.all_messages()}
+            parts = {"floor": board.floor_now(), "counts": board.counts, "messages": board.all_messages()}
             self._tell("loaded", {"me": self._feed.me} | parts)
         self._tell("line", {"state": self._feed.state})
 
@@ -142,7 +143,7 @@ class CoachingPage(VuetifyTemplate):
         if changes.counts is not None:
             told["counts"] = changes.counts
         if changes.floor:
-            told["floor"] = self.board.floor
+            told["floor"] = self.board.floor_now()
             self.grid.pace(self._clock())
         if told:
             self._tell("changed", told)

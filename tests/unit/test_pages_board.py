@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from types import SimpleNamespace
 
 import pytest
 
@@ -157,3 +158,17 @@ def test_an_agent_who_moves_out_of_scope_or_becomes_inactive_leaves_the_list() -
     desk._do(desk.floor.set_agents, [Agent("a1", "Anna", "Blue")], actor="admin")
     changes = desk.board.take_changes()
     assert changes.removed == [] and changes.agents[0]["name"] == "Anna"
+
+
+def test_the_floors_clock_goes_on_at_its_pace_between_two_notices(monkeypatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("coachsim.pages.board.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    board = Board()
+    floor = {"now": "2026-03-02T10:30:00.000000Z", "speed": 60, "paused": False, "faults": []}
+    board.load(floor, {"agents": [], "as_of": 1}, {"messages": [], "as_of": 1})
+    clock[0] += 0.5
+    assert board.floor_now()["now"] == "2026-03-02T10:30:30+00:00"
+    board.apply(2, "floor", floor | {"now": "2026-03-02T10:31:00.000000Z", "paused": True})
+    clock[0] += 60
+    assert board.floor_now()["now"] == "2026-03-02T10:31:00+00:00"
+    assert board.take_changes().floor
