@@ -20,7 +20,7 @@ from coachsim.errors import CoachsimError, InvalidInput, LogError, SeatTaken, Un
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
 from coachsim.log import Run
-from coachsim.models import AgentState, Event
+from coachsim.models import Event
 from coachsim.plan import Plan, plan, practice_start
 from coachsim.scenario import Scenario
 from coachsim.settings import Settings
@@ -29,7 +29,6 @@ DEFAULT_SPEED = 60.0
 MAX_SPEED = 3_600.0
 _TURN_S = 0.004
 _logger = logging.getLogger(__name__)
-_IN, _BREAK, _OUT = AgentState.LOGGED_IN, AgentState.BREAK, AgentState.LOGGED_OUT
 
 
 class Practice:
@@ -43,6 +42,7 @@ class Practice:
         self.seats: dict[str, str] = {}
         self._engine = engine
         self._rebuild = False
+        self._seating = asyncio.Lock()
         self._wake = asyncio.Event()
         self._driving: asyncio.Task[None] | None = None
 
@@ -123,30 +123,28 @@ class Practice:
         """
         if agent_id not in self._engine.plan.keys:
             raise UnknownAgent(f"There is no agent {agent_id!r}.", field="agent_id")
-        taken_by = self.seats.get(agent_id)
-        if taken_by == holder:
-            return
-        if taken_by is not None:
-            raise SeatTaken(f"{taken_by} has this seat. Choose another agent, or ask them to give it back.")
-        self.seats[agent_id] = holder
-        self._engine.virtual.discard(agent_id)
-        await self.host.do(Floor.disconnect, agent_id, actor=holder)
-        await self.host.do(Floor.audit, actor=holder, action="seat_taken", subject=agent_id)
-        if self.clock.speed != 1.0:
-            await self.set_pace(speed=1.0, actor=holder)
+        async with self._seating:
+            taken_by = self.seats.get(agent_id)
+            if taken_by == holder:
+                return
+            if taken_by is not None:
+                raise SeatTaken(f"{taken_by} has this seat. Choose another agent, or ask them to give it back.")
+            self.seats[agent_id] = holder
+            self._engine.virtual.discard(agent_id)
+            await self.host.do(Floor.disconnect, agent_id, actor=holder)
+            await self.host.do(Floor.audit, actor=holder, action="seat_taken", subject=agent_id)
+            if self.clock.speed != 1.0:
+                await self.set_pace(speed=1.0, actor=holder)
 
     async def give_back(self, agent_id: str, *, holder: str) -> None:
         """The virtual agent takes over again and steps to where its plan is. Without the seat it does nothing."""
-        if self.seats.get(agent_id) != holder:
-            return
-        del self.seats[agent_id]
-        await self.host.do(Floor.audit, actor=holder, action="seat_given_back", subject=agent_id)
-        self._engine.virtual.add(agent_id)
-        at = self.host.now()
-        self._act(at, Floor.connect, agent_id, actor=PLAN, page=False)
-        self._align(at, {agent_id})
-        self._engine.rejoin(agent_id)
-        await self.host.settled()
+        async with self._seating:
+            if self.seats.get(agent_id) != holder:
+                return
+            del self.seats[agent_id]
+            await self.host.do(Floor.audit, actor=holder, action="seat_given_back", subject=agent_id)
+            self._engine.rejoin(agent_id)
+            await self.host.settled()
 
     # --- the player's side of the host ---
 
@@ -180,28 +178,7 @@ class Practice:
         self._engine = Engine(day, host.deciding, self._act, start=at)
         self._engine.virtual -= set(self.seats)
         self._act(at, Floor.set_agents, day.agents, actor=PLAN)
-        for number, agent_id in enumerate(sorted(self._engine.virtual)):
-            self._act(at, Floor.connect, agent_id, actor=PLAN, page=False)
-            if number % 100 == 99:
-                await asyncio.sleep(0)
-        self._align(at, self._engine.virtual)
         self._engine.recover()
-
-    def _align(self, at: int, agent_ids: set[str]) -> None:
-        day = self._engine.plan
-        wanted: dict[str, tuple[AgentState, str | None]] = {}
-        for change in (*day.opening, *day.changes):
-            if change.at > at:
-                break
-            wanted[change.agent_id] = (change.state, change.reason)
-        for agent_id in sorted(agent_ids):
-            row = self.host.deciding.agents[agent_id]
-            state, reason = wanted.get(agent_id, (_OUT, None))
-            if (row.state, row.reason) == (state, reason) or (row.state is state is _OUT):
-                continue
-            if row.state is _OUT and state is _BREAK:
-                self._act(at, Floor.set_state, agent_id, _IN, actor=PLAN)
-            self._act(at, Floor.set_state, agent_id, state, actor=PLAN, reason=reason)
 
     async def _play_until(self, moment: int) -> None:
         """Plays what lies before ``moment`` at once."""
