@@ -124,12 +124,16 @@ class List {
     this.size = new ResizeObserver(() => this.draw());
     this.size.observe(this.grid);
     this.timer = setInterval(() => this.draw(), 10000);
+    // The kernel ends with the page: what is not told by then is remembered by the browser, and there is nobody to tell.
+    this.leaving = () => clearTimeout(this.later);
+    window.addEventListener("beforeunload", this.leaving);
   }
 
   stop() {
     this.size.disconnect();
     clearInterval(this.timer);
     document.removeEventListener("pointerdown", this.outside);
+    window.removeEventListener("beforeunload", this.leaving);
   }
 
   now() {

@@ -15,6 +15,7 @@ from coachsim.models import Agent, AgentState
 from coachsim.server.accounts import Account, hash_password
 from coachsim.server.app import Server
 from coachsim.server.site import Options
+from tests.browser.walking import GOING, VERSIONS
 
 pytestmark = [
     pytest.mark.browser,
@@ -58,9 +59,9 @@ async def server(tmp_path_factory):
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(server, browser, page_log) -> Page:
     """The coaching page, live. Voila's bundle and newer extensions warn about each other's versions."""
-    page_log.expect("Unsatisfied version", "No satisfying version", "503", "mathjax", "404 (Not Found)")
+    page_log.expect(*VERSIONS, *GOING, "503")
     context = await browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(30_000)
     page_log.watch(context)
     page = await context.new_page()
     await page.goto(f"{server.url}/login?next=/coaching")
@@ -89,7 +90,7 @@ def button(where: Page | Locator, name: str) -> Locator:
     return where.get_by_role("button", name=name, exact=True)
 
 
-async def until(holds: Callable[[], object], seconds: float = 10) -> None:
+async def until(holds: Callable[[], object], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.02)

@@ -39,13 +39,13 @@ async def server(tmp_path_factory):
 async def context(server, browser, page_log) -> BrowserContext:
     page_log.expect("Unsatisfied version", "No satisfying version", "503", "mathjax", "404 (Not Found)")
     context = await browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB")
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(30_000)
     page_log.watch(context)
     yield context
     await context.close()
 
 
-async def until(holds: Callable[[], object], seconds: float = 20) -> None:
+async def until(holds: Callable[[], object], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.02)

@@ -24,9 +24,11 @@ ROSTER = Path(__file__).parents[2] / "data" / "roster.csv"
 LINE_DOWN = ("ERR_", "WebSocket", "503 (Service Unavailable)", "Failed to fetch", "Connection lost", "NetworkError")
 #: Voila's bundle and newer extensions remark on each other's versions.
 VERSIONS = ("Unsatisfied version", "No satisfying version")
+#: Said by a page that is going, of a message that comes up after it has ended its kernel.
+GOING = ("Cannot send",)
 
 
-async def until(holds: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+async def until(holds: Callable[[], Any], what: str, seconds: float = 60) -> Any:
     """Waits until what it looks at is true, and returns that."""
     end = time.monotonic() + seconds
     while not (found := holds()):
@@ -235,7 +237,7 @@ class Cable:
 @contextlib.asynccontextmanager
 async def walking(data: Path, browser: Browser, log: PageLog, **options: Any) -> AsyncIterator[Walk]:
     """A walk whose server runs, and that is cleared away at the end."""
-    log.expect(*VERSIONS)
+    log.expect(*VERSIONS, *GOING)
     walk = Walk(data, browser, log)
     try:
         await walk.start(**options)
