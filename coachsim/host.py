@@ -108,11 +108,7 @@ class FloorHost:
         What was due by itself comes first. Returns when everything is committed, the events of an identical earlier
         request included; raises what the command raises, or ``LogUnavailable`` with nothing done.
         """
-        self._check_open()
-        now = self.now()
-        self._put(self._ahead.tick(now, hold_clear_down=self._watch.holding))
-        events = command(self._ahead, now, *args, **kwargs)
-        self._put(events)
+        events = self.play(self.now(), command, *args, **kwargs)
         await self.settled()
         return events
 

@@ -69,10 +69,6 @@ class Plan:
             states[change.agent_id] = (change.state, change.reason)
         return {agent_id: known for agent_id, known in states.items() if known[0] is not _OUT}
 
-    def state_at(self, agent_id: str, at: int) -> tuple[AgentState, str | None]:
-        """Where the plan has one agent at a moment of the day, and for what reason."""
-        return self.states_at(at).get(agent_id, (_OUT, None))
-
 
 def plan(scenario: Scenario, seed: int, *, day: date | None = None, agents: Sequence[Agent] | None = None) -> Plan:
     """Draws a day: the scenario's own date unless ``day`` says another; its own floor unless ``agents`` are given.

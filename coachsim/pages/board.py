@@ -121,9 +121,6 @@ class Board:
                 self.floor = self.floor | data
                 self._told_at = time.monotonic()
                 self._floor_changed = True
-            case "faults":
-                self.floor = self.floor | {"faults": data["faults"]}
-                self._floor_changed = True
 
     def _agent(self, row: Json) -> None:
         agent_id = row["agent_id"]

@@ -25,6 +25,7 @@ from coachsim.settings import Settings
 from coachsim.state import FloorState
 from tests.unit.test_host import refuse_commits, until
 
+OUT = AgentState.LOGGED_OUT
 TODAY = date(2026, 3, 2)
 SCENARIO = Scenario.from_dict(
     {
@@ -128,7 +129,7 @@ async def test_a_seat_is_taken_used_and_given_back(practice):
     await practice.give_back("a01", holder="tess")
     row = host.floor.agents["a01"]
     assert row.connected and not row.page
-    assert (row.state, row.reason) == practice._engine.plan.state_at("a01", host.floor.now)
+    assert (row.state, row.reason) == practice._engine.plan.states_at(host.floor.now).get("a01", (OUT, None))
 
 
 async def test_the_next_day_comes_with_its_own_plan(tmp_path):
@@ -145,7 +146,8 @@ async def test_the_next_day_comes_with_its_own_plan(tmp_path):
         states = {agent_id: row.state for agent_id, row in practice.host.deciding.agents.items()}
         at = practice.host.deciding.now
         planned = practice._engine.plan
-        assert {agent_id: planned.state_at(agent_id, at)[0] for agent_id in states} == states
+        wanted = planned.states_at(at)
+        assert {agent_id: wanted.get(agent_id, (OUT, None))[0] for agent_id in states} == states
         assert not any(isinstance(event, Sent) for event in seen)
     finally:
         await practice.close()
