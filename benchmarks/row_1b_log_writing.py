@@ -14,8 +14,8 @@ import duckdb
 
 from benchmarks.days import day
 from benchmarks.harness import interleaved, line, ms, ratio
-from coachsim.experiment import play
 from coachsim.log import LogWriter, Run
+from coachsim.simulation import play
 
 TABLES = (
     "events",

@@ -7,8 +7,8 @@ import time
 
 from benchmarks.days import day
 from benchmarks.harness import interleaved, line, peak_mb, ratio, start_peak
-from coachsim.experiment import play
 from coachsim.plan import Plan
+from coachsim.simulation import play
 
 
 def rows(plan: Plan) -> int:

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from coachsim.errors import CoachsimError
-    from coachsim.experiment import simulate
     from coachsim.log import MessageLog, open_log
     from coachsim.pages.coaching import CoachingPage
     from coachsim.scenario import Scenario
+    from coachsim.simulation import simulate
 
 __version__ = "0.1.0"
 __all__ = ["CoachingPage", "CoachsimError", "MessageLog", "Scenario", "open_log", "simulate"]
@@ -36,7 +36,7 @@ _HOMES = {
     "MessageLog": "coachsim.log",
     "Scenario": "coachsim.scenario",
     "open_log": "coachsim.log",
-    "simulate": "coachsim.experiment",
+    "simulate": "coachsim.simulation",
 }
 
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from coachsim.days import HOUR, MINUTE, to_datetime
 from coachsim.draws import Draws, key, keys
 from coachsim.engine import PLAN
-from coachsim.experiment import play
 from coachsim.floor import Floor
 from coachsim.models import (
     Acknowledged,
@@ -29,6 +28,7 @@ from coachsim.models import (
 )
 from coachsim.plan import plan
 from coachsim.scenario import Scenario
+from coachsim.simulation import play
 from tests.unit.days_of import EXACT, LUNCH, MISSED, at, message, people, scenario
 from tests.unit.stage import Stage, deliveries, whole_day
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coachsim.days import HOUR, MINUTE, Schedule, to_datetime
-from coachsim.experiment import play
 from coachsim.floor import Floor
 from coachsim.models import Agent, AgentState, Audited, Filter, Sent
 from coachsim.plan import SENDER, Plan, plan, practice_start
 from coachsim.scenario import Scenario, ScenarioError
+from coachsim.simulation import play
 from tests.unit.days_of import CERTAIN, EXACT, LUNCH, at, message, people, scenario
 
 # Spring forward, fall back, half an hour's change, no change, far from Greenwich, and a date that was left out.

@@ -14,7 +14,6 @@ from coachsim.client import LocalClient
 from coachsim.days import HOUR, MINUTE, SECOND
 from coachsim.engine import PLAN
 from coachsim.errors import InvalidInput, SeatTaken, UnknownAgent, WrongFolder
-from coachsim.experiment import play
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
 from coachsim.models import Agent, AgentState, DayBegan, Read, Sent
@@ -22,6 +21,7 @@ from coachsim.plan import plan
 from coachsim.practice import Practice
 from coachsim.scenario import Scenario
 from coachsim.settings import Settings
+from coachsim.simulation import play
 from coachsim.state import FloorState
 from tests.unit.test_host import refuse_commits, until
 

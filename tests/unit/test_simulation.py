@@ -13,10 +13,10 @@ import pytest
 import coachsim
 from coachsim.cli import main
 from coachsim.errors import InvalidInput, LogUnavailable
-from coachsim.experiment import play, simulate
 from coachsim.plan import plan
 from coachsim.records import SELECT, from_row
 from coachsim.scenario import Scenario
+from coachsim.simulation import play, simulate
 from tests.unit.days_of import message, scenario
 from tests.unit.stage import deliveries
 from tests.unit.test_log_matches_floor import TIMES
