@@ -54,7 +54,7 @@ class Counts:
     @property
     def acknowledged(self) -> Ints:
         """Acknowledged."""
-        return self.fates[..., 3]
+        return _summed(self.fates[..., 3:])
 
     @property
     def lost(self) -> Ints:
@@ -64,12 +64,12 @@ class Counts:
     @property
     def not_logged_in(self) -> Ints:
         """Lost, and never notified: the agent was not logged in since the send."""
-        return self.fates[..., 0]
+        return _summed(self.fates[..., :1])
 
     @property
     def notified_unread(self) -> Ints:
         """Lost, though notified."""
-        return self.fates[..., 1]
+        return _summed(self.fates[..., 1:2])
 
 
 def _summed(fates: Ints) -> Ints:
@@ -134,7 +134,7 @@ class Tally:
         return (
             _names(self) == _names(other)
             and self.seeds == other.seeds
-            and all(np.array_equal(getattr(self, name), getattr(other, name)) for name in (*_BY_DAY, *_SUMMED))
+            and all(np.array_equal(getattr(self, name), getattr(other, name)) for name in (*_BY_DAY, *_OVER_DAYS))
         )
 
     @classmethod
@@ -148,13 +148,13 @@ class Tally:
         if len(parts) == 1:
             return first
         by_day = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _BY_DAY}
-        summed = {name: np.sum([getattr(part, name) for part in parts], axis=0) for name in _SUMMED}
+        summed = {name: np.sum([getattr(part, name) for part in parts], axis=0) for name in _OVER_DAYS}
         seeds = tuple(seed for part in parts for seed in part.seeds)
         return cls(seeds, first.agents, first.teams, first.messages, **by_day, **summed)
 
 
 _BY_DAY = ("by_message", "by_team", "quantiles", "curve")
-_SUMMED = ("by_agent", "curve_by_message")
+_OVER_DAYS = ("by_agent", "curve_by_message")
 
 
 def _names(one: Tally) -> tuple[tuple[str, ...], ...]:
@@ -182,8 +182,9 @@ def _share(part: str, says: str) -> Measure:
 
 def _quantile(which: int, says: str) -> Measure:
     def of(tally: Tally) -> Floats:
-        seconds = tally.quantiles[:, which]
-        return np.where(seconds == NOT_REACHED, np.nan, seconds)
+        seconds = tally.quantiles[:, which].astype(np.float64)
+        seconds[seconds == NOT_REACHED] = np.nan
+        return seconds
 
     return Measure(says, "seconds", of)
 

@@ -14,11 +14,11 @@ PACKAGE = Path(__file__).parents[2] / "coachsim"
 
 # A part may import the parts of earlier lines, and itself. Nothing of a later line, and no other part of its own line.
 LAYERS = [
-    {"errors", "draws", "presence", "intervals"},
-    {"models", "days", "settings", "faults"},
+    {"errors", "draws", "presence"},
+    {"models", "days", "settings", "faults", "intervals"},
     {"outcome"},
     {"state", "clock", "roster", "records", "scenario", "tally"},
-    {"audience", "attention", "variants"},
+    {"audience", "attention", "variants", "rota", "sends"},
     {"shifts", "minds"},
     {"floor", "plan"},
     {"views", "engine"},
@@ -68,7 +68,7 @@ RESERVED = {
 # The rules, and what shows them: no clock, no input or output, no chance.
 PURE = {"errors", "models", "days", "state", "audience", "floor", "views", "frames"}
 # A plan draws by key from its seed, and a player has the time that the plan gives it.
-PURE |= {"draws", "presence", "attention", "minds", "shifts", "plan", "engine"}
+PURE |= {"draws", "presence", "attention", "minds", "rota", "sends", "shifts", "plan", "engine"}
 # What follows from a plan, and what is counted of it.
 PURE |= {"outcome", "evaluate", "tally", "intervals"}
 IMPURE = {"asyncio", "io", "logging", "os", "pathlib", "random", "secrets", "socket", "sys", "threading", "time"}
@@ -90,7 +90,8 @@ def source(module: str) -> tuple[Path, ast.Module]:
 def part_of(module: str) -> str:
     """``coachsim.server.app`` belongs to the part server, ``coachsim.log_writer`` to log."""
     name = module.split(".")[1]
-    return "log" if name.startswith("log_") else name
+    family = name.split("_")[0]
+    return family if family in ("log", "experiment", "cli") else name
 
 
 def imports(module: str) -> Iterator[str]:
