@@ -22,7 +22,7 @@ from coachsim.scenario import Scenario
 Micros = NDArray[np.int64]
 NEVER = -1
 
-# The rows of the table of draws, in the order in which ``prompts`` takes them.
+# The rows of the table of draws: those of toasts, then of bells, then of acknowledgements.
 _PURPOSES: tuple[Purpose, ...] = (
     ("toast noticed", 0),
     ("on a call", 0),
@@ -36,6 +36,7 @@ _PURPOSES: tuple[Purpose, ...] = (
     ("read to ack", 0),
     ("read to ack", 1),
 )
+_TOASTS, _BELLS = 5, 8
 _LONGEST = 1e15  # µs, 31 years: longer than any day, and as an integer still far from the end of 64 bits
 
 
@@ -71,18 +72,57 @@ class Sampler:
 
     def prompts(self, agents: Keys, message_key: str, priority: Priority, earlier: Micros) -> Prompts:
         """The draws of one message for some agents. ``earlier``: how many deliveries each had before it that day."""
-        model, policy = self.scenario.attention, self.scenario.policy
-        noticed, on_call, call, *openings, no_bell, bell_1, bell_2, no_ack, ack_1, ack_2 = self.draws.table(
-            self._heads, agents, key(message_key)
-        )
-        shown_s = policy.urgent_toast_seconds if priority is Priority.URGENT else policy.toast_seconds
-        chance = (1.0 - exp(-shown_s / model.tau_s)) * (1.0 - model.fatigue) ** earlier
-        rest_s = np.where(on_call < model.occupancy, -model.call_mean_s * np.log(call), 0.0)
-        toast_s = model.open_median_s * np.exp(model.open_sigma * normal(*openings)) + rest_s
-        bell_s = model.bell_median_s * np.exp(model.bell_sigma * normal(bell_1, bell_2))
-        ack_s = model.ack_median_s * np.exp(model.ack_sigma * normal(ack_1, ack_2))
+        rows = self.draws.table(self._heads[:, :1], agents, key(message_key))
+        shown = self.toast_seconds(priority)
         return Prompts(
-            toast=np.where(noticed < chance, micros(toast_s * 1e6), NEVER),
-            bell=np.where(no_bell < model.bell_never, NEVER, micros(bell_s * 1e6)),
-            ack=np.where(no_ack < model.ack_never, NEVER, micros(ack_s * 1e6)),
+            toast=self._toast(rows[:_TOASTS], self._chance(shown) * self._fresh(earlier)),
+            bell=self._bell(rows[_TOASTS:_BELLS]),
+            ack=self._ack(rows[_BELLS:]),
         )
+
+    def toast_seconds(self, priority: Priority) -> float:
+        """How long a toast of this priority is on the screen."""
+        policy = self.scenario.policy
+        return policy.urgent_toast_seconds if priority is Priority.URGENT else policy.toast_seconds
+
+    # The same for pairs of agents and messages, of any of the seeds: all arguments run in step.
+
+    def toasts(self, rep: Micros, agents: Keys, messages: Keys, shown_s: Floats, earlier: Micros) -> Micros:
+        """From a toast that is on the screen for ``shown_s`` to opening; NEVER where it is missed."""
+        rows = self.draws.table(self._heads[:_TOASTS, rep], agents, messages)
+        chances = {seconds: self._chance(seconds) for seconds in set(shown_s.tolist())}
+        chance = np.select([shown_s == seconds for seconds in chances], list(chances.values()))
+        return self._toast(rows, chance * self._fresh(earlier))
+
+    def bells(self, rep: Micros, agents: Keys, messages: Keys) -> Micros:
+        """From being notified to looking at the bell, or NEVER."""
+        return self._bell(self.draws.table(self._heads[_TOASTS:_BELLS, rep], agents, messages))
+
+    def acks(self, rep: Micros, agents: Keys, messages: Keys) -> Micros:
+        """From reading to acknowledging, or NEVER."""
+        return self._ack(self.draws.table(self._heads[_BELLS:, rep], agents, messages))
+
+    def _chance(self, shown_s: float) -> float:
+        return 1.0 - exp(-shown_s / self.scenario.attention.tau_s)
+
+    def _fresh(self, earlier: Micros) -> Floats:
+        return np.asarray((1.0 - self.scenario.attention.fatigue) ** earlier)
+
+    def _toast(self, rows: Floats, chance: Floats) -> Micros:
+        model = self.scenario.attention
+        noticed, on_call, call, *openings = rows
+        rest_s = np.where(on_call < model.occupancy, -model.call_mean_s * np.log(call), 0.0)
+        delay_s = model.open_median_s * np.exp(model.open_sigma * normal(*openings)) + rest_s
+        return np.where(noticed < chance, micros(delay_s * 1e6), NEVER)
+
+    def _bell(self, rows: Floats) -> Micros:
+        model = self.scenario.attention
+        never, *bells = rows
+        delay_s = model.bell_median_s * np.exp(model.bell_sigma * normal(*bells))
+        return np.where(never < model.bell_never, NEVER, micros(delay_s * 1e6))
+
+    def _ack(self, rows: Floats) -> Micros:
+        model = self.scenario.attention
+        never, *acks = rows
+        delay_s = model.ack_median_s * np.exp(model.ack_sigma * normal(*acks))
+        return np.where(never < model.ack_never, NEVER, micros(delay_s * 1e6))

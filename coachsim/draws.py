@@ -36,15 +36,8 @@ def keys(texts: Sequence[str]) -> Keys:
     return np.array([key(text) for text in texts], dtype=np.uint64)
 
 
-def _mixed(value: int) -> int:
-    value = (value + _GOLDEN) & _ALL_BITS
-    value = ((value ^ (value >> 30)) * _MIX_1) & _ALL_BITS
-    value = ((value ^ (value >> 27)) * _MIX_2) & _ALL_BITS
-    return value ^ (value >> 31)
-
-
 def _mix(value: Keys) -> Keys:
-    """``_mixed`` of a whole array, in place."""
+    """The finaliser of splitmix64 for each of the array's entries, in place."""
     value += np.uint64(_GOLDEN)
     value ^= value >> np.uint64(30)
     value *= np.uint64(_MIX_1)
@@ -56,48 +49,63 @@ def _mix(value: Keys) -> Keys:
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """All draws of one seed on one day (``day``: the proleptic ordinal of its date; 0 for what holds on every day)."""
+    """All draws of one seed on one day (``day``: the proleptic ordinal of its date; 0 for what holds on every day).
 
-    seed: int
+    ``seed`` may also be a tuple of R seeds; then ``rep`` says of each agent asked about which of them is meant.
+    """
+
+    seed: int | tuple[int, ...]
     day: int
 
     def heads(self, purposes: Sequence[Purpose]) -> Keys:
-        """The part of the hash that is the same for all agents: for ``table``, when it is called often."""
-        start = _mixed(_mixed(self.seed & _ALL_BITS) ^ self.day)
-        return np.array([_mixed(_mixed(start ^ int(key(name))) ^ n) for name, n in purposes], dtype=np.uint64)
+        """The part of the hash that is the same for all agents, (purposes × seeds): for ``table``, called often."""
+        seeds = self.seed if isinstance(self.seed, tuple) else (self.seed,)
+        start = _mix(_mix(np.array([seed & _ALL_BITS for seed in seeds], dtype=np.uint64)) ^ np.uint64(self.day))
+        names = np.array([[key(name)] for name, _ in purposes], dtype=np.uint64)
+        numbers = np.array([[n] for _, n in purposes], dtype=np.uint64)
+        return _mix(_mix(start ^ names) ^ numbers)
 
     def table(self, heads: Keys, agents: Any, message: Any = NO_MESSAGE) -> Floats:
         """Numbers strictly between 0 and 1: a row for each of ``heads``, a column for each agent.
 
-        ``message`` is one message's key for all agents, or one for each.
+        ``heads`` has one column for all agents, or one for each; ``message`` is likewise one message's key, or keys.
         """
-        bits = _mix(
-            _mix(heads[:, None] ^ np.atleast_1d(np.asarray(agents, np.uint64))) ^ np.asarray(message, np.uint64)
-        )
+        bits = _mix(_mix(heads ^ np.atleast_1d(np.asarray(agents, np.uint64))) ^ np.asarray(message, np.uint64))
         # Half a step up keeps 0 out; the uppermost would round to 1, so it is brought back below.
         numbers = (bits >> np.uint64(11)).astype(np.float64)
         numbers += 0.5
         numbers *= 2.0**-53
         return np.minimum(numbers, 1.0 - 2.0**-53, out=numbers)
 
-    def uniform(self, purpose: str, agents: Any, message: Any = NO_MESSAGE, n: int = 0) -> Floats:
+    def uniform(self, purpose: str, agents: Any, message: Any = NO_MESSAGE, n: int = 0, rep: Any = 0) -> Floats:
         """One number strictly between 0 and 1 for each agent (or each pair, if ``message`` is an array too)."""
-        row: Floats = self.table(self.heads([(purpose, n)]), agents, message)[0]
+        heads = self.heads([(purpose, n)])[:, np.atleast_1d(rep)]
+        row: Floats = self.table(heads, agents, message)[0]
         return row
 
-    def normal(self, purpose: str, agents: Any, message: Any = NO_MESSAGE, n: int = 0) -> Floats:
+    def normal(self, purpose: str, agents: Any, message: Any = NO_MESSAGE, n: int = 0, rep: Any = 0) -> Floats:
         """Standard normal numbers."""
-        return normal(*self.table(self.heads([(purpose, 2 * n), (purpose, 2 * n + 1)]), agents, message))
+        heads = self.heads([(purpose, 2 * n), (purpose, 2 * n + 1)])[:, np.atleast_1d(rep)]
+        return normal(*self.table(heads, agents, message))
 
     def lognormal(
-        self, purpose: str, agents: Any, median: float, sigma: float, message: Any = NO_MESSAGE, n: int = 0
+        self,
+        purpose: str,
+        agents: Any,
+        median: float,
+        sigma: float,
+        message: Any = NO_MESSAGE,
+        n: int = 0,
+        rep: Any = 0,
     ) -> Floats:
         """Lognormal numbers with this median and this standard deviation of the logarithm."""
-        return np.asarray(median * np.exp(sigma * self.normal(purpose, agents, message, n)))
+        return np.asarray(median * np.exp(sigma * self.normal(purpose, agents, message, n, rep)))
 
-    def exponential(self, purpose: str, agents: Any, mean: float, message: Any = NO_MESSAGE, n: int = 0) -> Floats:
+    def exponential(
+        self, purpose: str, agents: Any, mean: float, message: Any = NO_MESSAGE, n: int = 0, rep: Any = 0
+    ) -> Floats:
         """Exponential numbers with this mean."""
-        return np.asarray(-mean * np.log(self.uniform(purpose, agents, message, n)))
+        return np.asarray(-mean * np.log(self.uniform(purpose, agents, message, n, rep)))
 
 
 def normal(first: Floats, second: Floats) -> Floats:

@@ -1,121 +1,221 @@
-"""Shifts and breaks: which parts of a day each agent of a scenario is there, drawn by key."""
+"""Shifts and breaks: who of a scenario's people is where when, drawn by key, for one day or for many at once."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
-from coachsim.attention import Micros, micros
+from coachsim.attention import micros
 from coachsim.days import HOUR, MINUTE, Day, Schedule
-from coachsim.draws import Draws, Keys
-from coachsim.models import AgentState
+from coachsim.draws import Draws, Floats, Keys
+from coachsim.outcome import NEVER, Ints
+from coachsim.rota import BREAK, IN, OUT, Rota
 from coachsim.scenario import Scenario
 
-_OUT, _IN, _BREAK = AgentState.LOGGED_OUT, AgentState.LOGGED_IN, AgentState.BREAK
-
-Breaks = list[tuple[int, int, str]]
-Shifts = list[tuple[int, int, Breaks]]
+_UNPLANNED = "short break"
+_NO_BREAK = 2**62  # as the beginning of a break: there is none
 
 
-def segments(scenario: Scenario, seed: int, today: Day, agents: Keys) -> list[Shifts]:
-    """Each agent's shifts that reach into the day, those of the days before and after included, with their breaks."""
-    shifts: list[Shifts] = [[] for _ in agents]
-    label = date.fromisoformat(today.label)
-    for day in (label - timedelta(days=1), label, label + timedelta(days=1)):
-        draws = Draws(seed, day.toordinal())
-        starts, ends = _shift_times(scenario, day, draws, agents)
-        at_work = (draws.uniform("absent", agents) >= scenario.absence) & (starts < ends)
-        those = np.flatnonzero(at_work & (ends > today.began_at) & (starts < today.ends_at))
-        breaks = _breaks(scenario, draws, agents[those], starts[those], ends[those])
-        for n, start, end, mine in zip(
-            those.tolist(), starts[those].tolist(), ends[those].tolist(), breaks, strict=True
-        ):
-            if shifts[n] and start <= shifts[n][-1][1]:
-                # Only where a whole date is left out (a move across the date line) do two shifts meet.
-                start = shifts[n][-1][1] + MINUTE
-                mine = [one for one in mine if one[0] > start]
-            if start < min(end, today.ends_at):
-                shifts[n].append((start, end, mine))
-    return shifts
+@dataclass(frozen=True, slots=True)
+class _People:
+    """Some rows of a rota: which they are, which of the seeds is theirs, and the agents' keys."""
+
+    row: Ints
+    rep: Ints
+    keys: Keys
+
+    def __getitem__(self, some: Ints | NDArray[np.bool_]) -> _People:
+        return _People(self.row[some], self.rep[some], self.keys[some])
+
+    def uniform(self, draws: Draws, purpose: str, n: int = 0) -> Floats:
+        return draws.uniform(purpose, self.keys, n=n, rep=self.rep)
+
+    def spread(self, draws: Draws, purpose: str) -> Floats:
+        """Between -1 and 1."""
+        return 2 * self.uniform(draws, purpose) - 1
 
 
-def _shift_times(scenario: Scenario, day: date, draws: Draws, agents: Keys) -> tuple[Micros, Micros]:
-    # Which pattern an agent works is theirs for good, not drawn anew each day.
+@dataclass(frozen=True, slots=True)
+class _Shifts:
+    """Shifts that began on one date: a row for each, a column for each break (``_NO_BREAK`` where there is none)."""
+
+    who: _People
+    start: Ints
+    end: Ints
+    begin: Ints
+    finish: Ints
+    reason: Ints
+
+    def __getitem__(self, some: NDArray[np.bool_]) -> _Shifts:
+        return _Shifts(
+            self.who[some], self.start[some], self.end[some], self.begin[some], self.finish[some], self.reason[some]
+        )
+
+
+def rota(scenario: Scenario, seeds: Sequence[int], today: Day, agents: Keys) -> Rota:
+    """The day for each of the seeds; shifts that began the day before, or that begin the day after, are in it too."""
+    many = len(seeds) * len(agents)
+    everybody = _People(np.arange(many), np.repeat(np.arange(len(seeds)), len(agents)), np.tile(agents, len(seeds)))
+    # Which pattern an agent works is theirs for good, not drawn anew each day; so is their wave of each break.
+    for_good = Draws(tuple(seeds), 0)
     weights = np.cumsum([shift.share for shift in scenario.shifts])
-    chosen = np.searchsorted(weights / weights[-1], Draws(draws.seed, 0).uniform("pattern", agents), side="right")
-    chosen = np.minimum(chosen, len(scenario.shifts) - 1)
-    start = np.array([Schedule(scenario.time_zone, shift.start).instant(day) for shift in scenario.shifts])[chosen]
-    length = np.array([shift.length_h * HOUR for shift in scenario.shifts])[chosen]
-    start_spread = np.array([shift.start_spread_min * MINUTE for shift in scenario.shifts])[chosen]
-    length_spread = np.array([shift.length_spread_min * MINUTE for shift in scenario.shifts])[chosen]
-    starts = start + micros(start_spread * (2 * draws.uniform("shift start", agents) - 1))
-    lengths = micros(length + length_spread * (2 * draws.uniform("shift length", agents) - 1))
-    return starts, starts + np.maximum(lengths, 0)
+    pattern = np.searchsorted(weights / weights[-1], everybody.uniform(for_good, "pattern"), side="right")
+    pattern = np.minimum(pattern, len(scenario.shifts) - 1)
+    label = date.fromisoformat(today.label)
+    worked: list[_Shifts] = []
+    free_from = np.full(many, NEVER)
+    for day in (label - timedelta(days=1), label, label + timedelta(days=1)):
+        draws = Draws(tuple(seeds), day.toordinal())
+        shifts = _shifts(scenario, draws, for_good, day, today, everybody, pattern)
+        # Only where a whole date is left out (a move across the date line) do two shifts meet.
+        before = free_from[shifts.who.row]
+        meets = (before != NEVER) & (shifts.start <= before)
+        shifts.start[meets] = before[meets] + MINUTE
+        shifts.begin[meets[:, None] & (shifts.begin <= shifts.start[:, None])] = _NO_BREAK
+        shifts = shifts[shifts.start < np.minimum(shifts.end, today.ends_at)]
+        free_from[shifts.who.row] = shifts.end
+        worked.append(shifts)
+    return _rota(worked, many, today, _reasons(scenario))
 
 
-def _breaks(scenario: Scenario, draws: Draws, agents: Keys, starts: Micros, ends: Micros) -> list[Breaks]:
-    """Each agent's breaks, clipped to the shift and to one another; one that would have no length is left out."""
-    wanted: list[tuple[Micros, Micros, str]] = []
+def _reasons(scenario: Scenario) -> tuple[str, ...]:
+    return tuple(sorted({_UNPLANNED, *(planned.reason for planned in scenario.breaks)}))
+
+
+def _shifts(
+    scenario: Scenario, draws: Draws, for_good: Draws, day: date, today: Day, everybody: _People, pattern: Ints
+) -> _Shifts:
+    """The shifts of one date that reach into the day, with their breaks."""
+    starts = np.array([Schedule(scenario.time_zone, shift.start).instant(day) for shift in scenario.shifts])
+    lengths = np.array([shift.length_h * HOUR for shift in scenario.shifts])
+    start_spreads = np.array([shift.start_spread_min * MINUTE for shift in scenario.shifts])
+    length_spreads = np.array([shift.length_spread_min * MINUTE for shift in scenario.shifts])
+    # Nothing is drawn for patterns that cannot reach into the day.
+    latest = starts + start_spreads + lengths + length_spreads + 2
+    may_reach = (latest > today.began_at) & (starts - start_spreads - 1 < today.ends_at)
+    those = np.flatnonzero(may_reach[pattern])
+    who, mine = everybody[those], pattern[those]
+    start = starts[mine] + micros(start_spreads[mine] * who.spread(draws, "shift start"))
+    length = micros(lengths[mine] + length_spreads[mine] * who.spread(draws, "shift length"))
+    end = start + np.maximum(length, 0)
+    at_work = (who.uniform(draws, "absent") >= scenario.absence) & (start < end)
+    reaches = at_work & (end > today.began_at) & (start < today.ends_at)
+    who, start, end = who[reaches], start[reaches], end[reaches]
+    return _Shifts(who, start, end, *_breaks(scenario, draws, for_good, who, start, end))
+
+
+def _breaks(
+    scenario: Scenario, draws: Draws, for_good: Draws, who: _People, start: Ints, end: Ints
+) -> tuple[Ints, Ints, Ints]:
+    """Begin, finish and reason of each shift's breaks, in order, clipped to the shift and to one another.
+
+    One that would have no length is left out.
+    """
+    wishes: list[tuple[Ints, Ints, str]] = []
     same_reason: Counter[str] = Counter()
     for planned in scenario.breaks:
         name = f"{planned.reason} {same_reason[planned.reason]}"
         same_reason[planned.reason] += 1
-        wave = np.floor(Draws(draws.seed, 0).uniform(f"wave {name}", agents) * planned.waves)
+        wave = np.floor(who.uniform(for_good, f"wave {name}") * planned.waves)
         after = (
             planned.after_min
             + wave * planned.wave_gap_min
-            + planned.after_spread_min * (2 * draws.uniform(f"break after {name}", agents) - 1)
+            + planned.after_spread_min * who.spread(draws, f"break after {name}")
         )
-        length = planned.length_min + planned.length_spread_min * (
-            2 * draws.uniform(f"break length {name}", agents) - 1
-        )
-        wanted.append((starts + micros(after * MINUTE), micros(length * MINUTE), planned.reason))
-    wanted += _unplanned(scenario, draws, agents, starts, ends)
-    found: list[Breaks] = []
-    wishes = [(begins.tolist(), lengths.tolist(), reason) for begins, lengths, reason in wanted]
-    for n, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-        mine: Breaks = []
-        free = start
-        for wish, length, reason in sorted([(begins[n], lengths[n], reason) for begins, lengths, reason in wishes]):
-            # A moment of being logged in lies before every break.
-            begin = max(wish, free + 1)
-            free_again = min(begin + length, end)
-            if begin < free_again:
-                mine.append((begin, free_again, reason))
-                free = free_again
-        found.append(mine)
-    return found
+        length = planned.length_min + planned.length_spread_min * who.spread(draws, f"break length {name}")
+        wishes.append((start + micros(after * MINUTE), micros(length * MINUTE), planned.reason))
+    wishes += _unplanned(scenario, draws, who, start, end)
+    shape = len(start), len(wishes)
+    begin, finish, reason = np.full(shape, _NO_BREAK), np.zeros(shape, np.int64), np.full(shape, NEVER)
+    if not wishes:
+        return begin, finish, reason
+    wished = np.stack([wish for wish, _, _ in wishes], axis=1)
+    lengths = np.stack([length for _, length, _ in wishes], axis=1)
+    codes = np.broadcast_to([_reasons(scenario).index(why) for _, _, why in wishes], shape)
+    order = np.lexsort((codes, lengths, wished), axis=-1)
+    wished, lengths, codes = (np.take_along_axis(each, order, axis=1) for each in (wished, lengths, codes))
+    free = start
+    for n in range(len(wishes)):
+        # A moment of being logged in lies before every break.
+        begins = np.maximum(wished[:, n], free + 1)
+        finishes = np.minimum(begins + lengths[:, n], end)
+        taken = begins < finishes
+        begin[taken, n], finish[taken, n], reason[taken, n] = begins[taken], finishes[taken], codes[taken, n]
+        free = np.where(taken, finishes, free)
+    return begin, finish, reason
 
 
-def _unplanned(
-    scenario: Scenario, draws: Draws, agents: Keys, starts: Micros, ends: Micros
-) -> list[tuple[Micros, Micros, str]]:
+def _unplanned(scenario: Scenario, draws: Draws, who: _People, start: Ints, end: Ints) -> list[tuple[Ints, Ints, str]]:
+    """The breaks that nobody planned: a Poisson stream from each shift's start to its end."""
     model = scenario.unplanned_breaks
-    wanted: list[tuple[Micros, Micros, str]] = []
-    if not model.per_hour or not len(agents):
-        return wanted
-    begin = starts.copy()
-    number = 0
+    wishes: list[tuple[Ints, Ints, str]] = []
+    if not model.per_hour:
+        return wishes
+    still = np.arange(len(start))
+    begin = start.copy()
     while True:
-        gap = draws.exponential("unplanned gap", agents, HOUR / model.per_hour, n=number)
-        begin = begin + micros(gap)
-        if not (begin < ends).any():
-            return wanted
-        length = draws.lognormal(
-            "unplanned length", agents, model.length_median_min * MINUTE, model.length_sigma, n=number
+        n = len(wishes)
+        those = who[still]
+        begin[still] += micros(
+            draws.exponential("unplanned gap", those.keys, HOUR / model.per_hour, n=n, rep=those.rep)
         )
-        wanted.append((begin, np.where(begin < ends, micros(length), 0), "short break"))
-        number += 1
+        still = still[begin[still] < end[still]]
+        if not len(still):
+            return wishes
+        those = who[still]
+        median, sigma = model.length_median_min * MINUTE, model.length_sigma
+        wish, length = np.full(len(start), _NO_BREAK), np.zeros(len(start), np.int64)
+        wish[still] = begin[still]
+        length[still] = micros(draws.lognormal("unplanned length", those.keys, median, sigma, n=n, rep=those.rep))
+        wishes.append((wish, length, _UNPLANNED))
 
 
-def steps(start: int, end: int, breaks: Breaks) -> list[tuple[int, AgentState, str | None]]:
-    """The changes of one shift, in order."""
-    steps: list[tuple[int, AgentState, str | None]] = [(start, _IN, None)]
-    for begin, finish, reason in breaks:
-        steps.append((begin, _BREAK, reason))
-        if finish < end:
-            steps.append((finish, _IN, None))
-    steps.append((end, _OUT, None))
-    return steps
+def _rota(worked: Sequence[_Shifts], rows: int, today: Day, reasons: tuple[str, ...]) -> Rota:
+    """The changes and the presence that shifts come to, within the day."""
+    steps = [_steps(shifts) for shifts in worked]
+    row, at, state, reason = (np.concatenate(part) for part in zip(*steps, strict=True))
+    order = np.argsort(row, kind="stable")
+    row, at, state, reason = row[order], at[order], state[order], reason[order]
+    # Of what was before the day, only the last counts: that is how the day finds them.
+    opening = at <= today.began_at
+    over = opening[:-1] & opening[1:] & (row[:-1] == row[1:])
+    kept = at < today.ends_at
+    kept[:-1] &= ~over
+    at = np.maximum(at, today.began_at) - today.began_at
+    starts = np.concatenate([shifts.start for shifts in worked])
+    ends = np.concatenate([shifts.end for shifts in worked])
+    who = np.concatenate([shifts.who.row for shifts in worked])
+    order = np.argsort(who, kind="stable")
+    return Rota(
+        rows=rows,
+        length=today.ends_at - today.began_at,
+        reasons=reasons,
+        row=row[kept],
+        at=at[kept],
+        state=state[kept],
+        reason=reason[kept],
+        span_row=who[order],
+        span_start=np.maximum(starts[order], today.began_at) - today.began_at,
+        span_end=np.minimum(ends[order], today.ends_at) - today.began_at,
+    )
+
+
+def _steps(shifts: _Shifts) -> tuple[Ints, Ints, NDArray[np.int8], Ints]:
+    """The changes of each shift, in order: row, moment, state, reason."""
+    many, breaks = shifts.begin.shape
+    at = np.empty((many, 2 * breaks + 2), np.int64)
+    at[:, 0], at[:, 1:-1:2], at[:, 2:-1:2], at[:, -1] = shifts.start, shifts.begin, shifts.finish, shifts.end
+    state = np.array([IN, *[BREAK, IN] * breaks, OUT], np.int8)
+    reason = np.full(at.shape, NEVER)
+    reason[:, 1:-1:2] = shifts.reason
+    taken = shifts.begin != _NO_BREAK
+    happens = np.ones(at.shape, np.bool_)
+    happens[:, 1:-1:2] = taken
+    happens[:, 2:-1:2] = taken & (shifts.finish < shifts.end[:, None])
+    row = np.broadcast_to(shifts.who.row[:, None], at.shape)
+    return row[happens], at[happens], np.broadcast_to(state, at.shape)[happens], reason[happens]

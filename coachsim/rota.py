@@ -1,0 +1,87 @@
+"""Rota: who is where when, for many days of the same people at once, as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from coachsim.outcome import NEVER, STATES, Codes, Ints
+
+OUT, IN, BREAK = range(len(STATES))
+
+
+@dataclass(frozen=True, slots=True)
+class Rota:
+    """The state changes and the presence of ``rows`` people-days, in whole µs since the day began.
+
+    A row is one agent on one of the days: row = day × agents + agent. Changes (``row``, ``at``, ``state`` as in
+    ``outcome.STATES``, ``reason`` counted into ``reasons`` or NEVER) and spans of presence ``[span_start, span_end)``
+    are ordered by row, then time; an agent who is there when the day opens has a first change at 0. All times are below
+    ``length``, that of the day.
+    """
+
+    rows: int
+    length: int
+    reasons: tuple[str, ...]
+    row: Ints
+    at: Ints
+    state: Codes
+    reason: Ints
+    span_row: Ints
+    span_start: Ints
+    span_end: Ints
+    _keys: Ints = field(init=False, repr=False)
+    _next_in: Ints = field(init=False, repr=False)
+    _span_keys: Ints = field(init=False, repr=False)
+    _gone: Ints = field(init=False, repr=False)
+    _first_span: Ints = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Times within the day, not since 1970: row × length stays below 2^63 for a hundred million rows.
+        put = object.__setattr__
+        put(self, "_keys", self.row * self.length + self.at)
+        count = len(self.row)
+        logins = np.where(self.state == IN, np.arange(count), count)
+        put(self, "_next_in", np.append(np.minimum.accumulate(logins[::-1])[::-1], count))
+        put(self, "_span_keys", self.span_row * self.length + self.span_start)
+        put(self, "_gone", np.append(0, np.cumsum(self.span_end - self.span_start)))
+        put(self, "_first_span", np.searchsorted(self.span_row, np.arange(self.rows + 1)))
+
+    def _change_before(self, row: Ints, at: Ints) -> Ints:
+        """The newest change at or before each moment, in any row up to this one; -1 if there is none."""
+        return np.searchsorted(self._keys, row * self.length + at, side="right") - 1
+
+    def states(self, row: Ints, at: Ints) -> Codes:
+        """The state of each row at a moment, what changes at that very moment included."""
+        return self.told(row, at)[0]
+
+    def told(self, row: Ints, at: Ints) -> tuple[Codes, Ints]:
+        """The state of each row at a moment, and the first moment from then on at which it is logged in, or NEVER."""
+        newest = self._change_before(row, at)
+        if not len(self.row):
+            return np.full(len(row), OUT, dtype=np.int8), np.full(len(row), NEVER)
+        state = np.where((newest >= 0) & (self.row[newest] == row), self.state[newest], np.int8(OUT))
+        login = self._next_in[newest + 1]
+        place = np.minimum(login, len(self.row) - 1)
+        later = np.where((login == place) & (self.row[place] == row), self.at[place], NEVER)
+        return state, np.where(state == IN, at, later)
+
+    def after(self, row: Ints, at: Ints, delay: Ints) -> Ints:
+        """When ``delay`` µs of presence have gone by since ``at``; NEVER if they never do, or ``delay`` is NEVER.
+
+        One that would end exactly on a log-out ends at the next log-in instead.
+        """
+        first, end = self._first_span[row], self._first_span[row + 1]
+        if not len(self.span_row):
+            return np.full(len(row), NEVER)
+        span = np.searchsorted(self._span_keys, row * self.length + at, side="right") - 1
+        begun = span >= first
+        place = np.where(begun, span, 0)
+        here = np.where(begun, np.minimum(at, self.span_end[place]) - self.span_start[place], 0)
+        target = self._gone[np.where(begun, span, first)] + here + delay
+        # The last span with so much presence before it: a delay that fills a span to its end is in the next one.
+        span = np.searchsorted(self._gone, target, side="right") - 1
+        place = np.minimum(span, len(self.span_row) - 1)
+        moment = self.span_start[place] + target - self._gone[place]
+        return np.where((delay != NEVER) & (target < self._gone[end]), moment, NEVER)
