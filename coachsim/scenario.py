@@ -7,11 +7,13 @@ with a spread of 10 minutes is any moment from 08:50 to 09:10. ``data/README.md`
 from __future__ import annotations
 
 import datetime as dt
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from coachsim.errors import CoachsimError
@@ -266,6 +268,33 @@ class Scenario(_Part):
     def roster_path(self) -> Path | None:
         """Where the roster is, if the floor has one."""
         return None if self.floor.roster is None else self.folder / self.floor.roster
+
+    def to_toml(self) -> str:
+        """The scenario as TOML with every field, also those that are as by default; ``load`` reads it back.
+
+        A roster stays where it is: a comment says from where its path counts.
+        """
+        said = "# Every field is described in data/README.md of coachsim.\n"
+        if self.floor.roster is not None:
+            path = "".join(char if char.isprintable() else "?" for char in self.floor.roster)
+            said += f"# This floor needs the roster {path}, a path counted from the folder that this file lies in.\n"
+        return said + tomli_w.dumps(self.model_dump(exclude_none=True))
+
+    def save(self, path: Path | str) -> None:
+        """Writes ``to_toml`` to a file; a roster's path is changed so that it is found from there.
+
+        Raises ``ScenarioError`` where the file cannot be written.
+        """
+        path, roster = Path(path), self.roster_path()
+        moved = self
+        if roster is not None:
+            away = os.path.relpath(roster.resolve(), path.resolve().parent)
+            floor = self.floor.model_copy(update={"roster": Path(away).as_posix()})
+            moved = self.model_copy(update={"floor": floor})
+        try:
+            path.write_text(moved.to_toml(), encoding="utf-8")
+        except (OSError, UnicodeEncodeError) as error:
+            raise ScenarioError(f"{path} cannot be written: {error}.") from error
 
 
 def _minutes(wall: str) -> int:

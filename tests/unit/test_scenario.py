@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,38 @@ def test_a_variant_is_a_scenario_too():
     made = Scenario.from_dict(BASE | {"messages": [message()]})
     again = Scenario.from_dict(made.model_dump(mode="json"))
     assert again == made
+
+
+@pytest.mark.parametrize("name", ["weekday", "night_shift"])
+def test_a_saved_scenario_is_the_same_wherever_it_is_put(repository: Path, tmp_path: Path, name: str):
+    loaded = Scenario.load(repository / "data" / "scenarios" / f"{name}.toml")
+    loaded.save(tmp_path / "saved.toml")
+    again = Scenario.load(tmp_path / "saved.toml")
+    assert [agent.agent_id for agent in floor_of(again)] == [agent.agent_id for agent in floor_of(loaded)]
+    assert again.model_dump(exclude={"floor"}) == loaded.model_dump(exclude={"floor"})
+    with pytest.raises(ScenarioError, match="cannot be written"):
+        loaded.save(tmp_path / "no folder" / "saved.toml")
+
+
+@given(
+    name=st.text(min_size=1, max_size=80),
+    body=st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1).filter(str.strip),
+    roster=st.none() | st.from_regex(r"\A[^\x00-\x1f\ud800-\udfff]+\Z"),
+    seconds=st.floats(0.001, 1e6),
+)
+def test_toml_and_back_is_the_same_scenario(name, body, roster, seconds):
+    made = Scenario.from_dict(
+        BASE
+        | {
+            "name": name,
+            "messages": [message(body=body, to={"agents": [name]})],
+            "floor": {"roster": roster} if roster else {},
+            "policy": {"toast_seconds": seconds},
+        }
+    )
+    text = made.to_toml()
+    assert Scenario.from_dict(tomllib.loads(text)) == made
+    assert ("needs the roster" in text.partition("\nname")[0]) == bool(roster)
 
 
 VALUES = st.recursive(
