@@ -185,3 +185,7 @@ class ServerUnavailable(CoachsimError):
 
     code = "server_unavailable"
     http_status = 503
+
+
+class CoachsimWarning(UserWarning):
+    """Something that was asked for could not be had in full; what was done instead is said."""
