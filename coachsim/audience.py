@@ -28,7 +28,7 @@ def resolve(floor: FloorState, audience: Audience, scope: Scope = None) -> list[
         for agent_id in chosen
         if (row := floor.agents[agent_id]).agent.active
         and (not states or row.state in states)
-        and in_scope(row.agent.team, scope)
+        and (scope is None or row.agent.team in scope)
     )
     if not found:
         raise EmptyAudience("Nobody matches. Choose other groups or agents.", field="audience")

@@ -48,7 +48,7 @@ from coachsim.models import (
     ToastsShown,
     clean_text,
 )
-from coachsim.state import AgentRow, FloorState, MessageRow
+from coachsim.state import AgentRow, FloorState, MessageRow, went_back
 
 FLOOR = "floor"
 DISCONNECT_AFTER = 5 * MINUTE
@@ -102,8 +102,8 @@ class Floor(FloorState):
         clear-downs for later; one that comes late for that reason happens at the time of the newest event.
         """
         if at < self.now:
-            raise _went_back(at, self.now)
-        if not self._anything_due(at):
+            raise went_back(at, self.now)
+        if at < self._quiet_until:
             return ()
         events: list[Event] = []
         while (due := self._next(hold_clear_down)) is not None and due[0] <= at:
@@ -115,15 +115,8 @@ class Floor(FloorState):
                 events.append(self._expire(moment, int(subject)))
             else:
                 events.append(self._change_state(moment, FLOOR, self.agents[subject], _OUT, "disconnected"))
+        self._quiet_until = self.next_due() or 0  # a held clear-down is past: then each tick looks closely
         return tuple(events)
-
-    def _anything_due(self, at: int) -> bool:
-        """Quickly: False where nothing can be due; True where a closer look is needed."""
-        return (
-            (self.day is not None and self.day.ends_at <= at)
-            or (bool(self._expiries) and self._expiries[0][0] <= at)
-            or (bool(self._pageless) and self._pageless[0][0] + self.disconnect_after <= at)
-        )
 
     def _next(self, hold_clear_down: bool) -> tuple[int, int, str] | None:
         dues: list[tuple[int, int, str]] = []
@@ -205,7 +198,7 @@ class Floor(FloorState):
         row = self._active(agent_id)
         if row.connected and row.page == page:
             return ()
-        notified = row.unnotified if row.state is AgentState.LOGGED_IN else ()
+        notified = row.unnotified if row.state is _IN else ()
         return (self._emit(Connected, at, actor, agent_id=agent_id, page=page, notified=notified),)
 
     def disconnect(self, at: int, agent_id: str, *, actor: str) -> Events:
@@ -222,7 +215,7 @@ class Floor(FloorState):
         row = self._active(agent_id)
         if reason is not None:
             reason = clean_text(reason, what="reason", field="reason", limit=MAX_REASON, empty_ok=True) or None
-        if reason is not None and state is AgentState.LOGGED_IN:
+        if reason is not None and state is _IN:
             raise InvalidInput("Being logged in has no reason. Leave it out.", field="reason")
         if state is row.state:
             if reason == row.reason:
@@ -238,17 +231,17 @@ class Floor(FloorState):
         entering = state is _IN and row.state is not _IN
         notified = row.unnotified if entering and row.connected and row.unread else ()
         agent_id = row.agent.agent_id
-        return self._happened(
-            StateChanged(
-                seq=self.seq + 1,
-                happened_at=at,
-                actor=actor,
-                agent_id=agent_id,
-                state=state,
-                reason=reason,
-                notified=notified,
-            )
+        event = StateChanged(
+            seq=self.seq + 1,
+            happened_at=at,
+            actor=actor,
+            agent_id=agent_id,
+            state=state,
+            reason=reason,
+            notified=notified,
         )
+        self.apply(event)
+        return event
 
     # --- messages ---
 
@@ -317,7 +310,7 @@ class Floor(FloorState):
         a page may report what was read or cleared a moment ago.
         """
         row = self._known(agent_id)
-        if row.state is not AgentState.LOGGED_IN:
+        if row.state is not _IN:
             return ()
         shown = tuple(
             mid for mid in dict.fromkeys(message_ids) if mid in row.unread and row.unread[mid].toast_at is None
@@ -344,7 +337,8 @@ class Floor(FloorState):
         untold = _untold(row, read)
         seq = self.seq + 1
         event = Read(seq=seq, happened_at=at, actor=actor, agent_id=agent_id, message_ids=read, notified=untold)
-        return (self._happened(event),)
+        self.apply(event)
+        return (event,)
 
     def acknowledge(self, at: int, agent_id: str, message_id: int, *, actor: str) -> Events:
         """The agent confirms a message that asks for it, after reading it; a second time changes nothing."""
@@ -360,7 +354,8 @@ class Floor(FloorState):
             return ()
         seq = self.seq + 1
         event = Acknowledged(seq=seq, happened_at=at, actor=actor, agent_id=agent_id, message_id=message_id)
-        return (self._happened(event),)
+        self.apply(event)
+        return (event,)
 
     def audit(
         self, at: int, *, actor: str, action: str, subject: str, detail: Mapping[str, Any] | None = None
@@ -382,12 +377,8 @@ class Floor(FloorState):
     # --- helpers ---
 
     def _emit(self, kind: type[Event], at: int, actor: str, **values: Any) -> Event:
-        return self._happened(kind(seq=self.seq + 1, happened_at=at, actor=actor, **values))
-
-    def _happened(self, event: Event) -> Event:
-        """Applies an event that was just decided. The commands of a simulated day's bulk make theirs themselves."""
-        if event.happened_at < self.now:
-            raise _went_back(event.happened_at, self.now)
+        """Makes an event and applies it. The commands of a simulated day's bulk do so without this detour."""
+        event = kind(seq=self.seq + 1, happened_at=at, actor=actor, **values)
         self.apply(event)
         return event
 
@@ -411,10 +402,6 @@ class Floor(FloorState):
 
 
 _CLEAR_DOWN, _EXPIRY, _DISCONNECT = range(3)
-
-
-def _went_back(at: int, now: int) -> ValueError:
-    return ValueError(f"time went back: {at} is before the newest event at {now}")
 
 
 def _untold(row: AgentRow, message_ids: tuple[int, ...]) -> tuple[bool, ...]:

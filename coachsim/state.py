@@ -34,6 +34,9 @@ from coachsim.models import (
 )
 
 
+_OUT = AgentState.LOGGED_OUT
+
+
 @dataclass(slots=True)
 class AgentRow:
     """One agent on the floor.
@@ -43,7 +46,7 @@ class AgentRow:
     """
 
     agent: Agent
-    state: AgentState = AgentState.LOGGED_OUT
+    state: AgentState = _OUT
     reason: str | None = None
     since: int | None = None
     connected: bool = False
@@ -55,7 +58,7 @@ class AgentRow:
     @property
     def present(self) -> bool:
         """Logged in or on a break."""
-        return self.state is not AgentState.LOGGED_OUT
+        return self.state is not _OUT
 
     @property
     def unnotified(self) -> tuple[int, ...]:
@@ -84,7 +87,10 @@ class Opening:
 
 
 class FloorState:
-    """Agents, today's messages and the schedule's position, as the events so far have made them."""
+    """Agents, today's messages and the schedule's position, as the events so far have made them.
+
+    Before ``_quiet_until`` nothing happens by itself. Whatever may bring that forward sets it to 0: look closely.
+    """
 
     def __init__(self) -> None:
         self.agents: dict[str, AgentRow] = {}
@@ -97,6 +103,7 @@ class FloorState:
         self.newest_message_id = 0
         self._expiries: list[tuple[int, int]] = []
         self._pageless: list[tuple[int, str]] = []
+        self._quiet_until = 0
         self._appliers: dict[type[Event], Callable[[Any], None]] = {
             DayBegan: self._day_began,
             Restarted: self._restarted,
@@ -124,6 +131,8 @@ class FloorState:
 
     def apply(self, event: Event) -> None:
         """Changes the state as ``event`` says. Events come in their order, each once."""
+        if event.happened_at < self.now:
+            raise went_back(event.happened_at, self.now)
         self._appliers[type(event)](event)
         self.seq, self.now = event.seq, event.happened_at
 
@@ -162,6 +171,7 @@ class FloorState:
         self.messages.clear()
         self.requests.clear()
         self._expiries.clear()
+        self._quiet_until = 0
 
     def _restarted(self, event: Restarted) -> None:
         for row in self.agents.values():
@@ -208,6 +218,7 @@ class FloorState:
         elif row.pageless_since is None:
             row.pageless_since = at
             heappush(self._pageless, (at, row.agent.agent_id))
+            self._quiet_until = 0
 
     def _notify(self, row: AgentRow, message_ids: Iterable[int], at: int) -> None:
         for message_id in message_ids:
@@ -232,6 +243,7 @@ class FloorState:
         self.requests[message.sender, message.request_id] = message.message_id
         if message.expires_at is not None:
             heappush(self._expiries, (message.expires_at, message.message_id))
+            self._quiet_until = 0
 
     def _toasts_shown(self, event: ToastsShown) -> None:
         row = self.agents[event.agent_id]
@@ -268,6 +280,11 @@ class FloorState:
         for row in self.agents.values():
             row.inbox.clear()
             row.unread.clear()
+
+
+def went_back(at: int, now: int) -> ValueError:
+    """The error of whoever plays a floor with times out of order."""
+    return ValueError(f"time went back: {at} is before the newest event at {now}")
 
 
 def _group_keys(agent: Agent) -> Iterator[tuple[str, str]]:
