@@ -7,6 +7,8 @@ What a notebook or script needs from here:
 ``MessageLog``    what ``open_log`` gives: deliveries, messages, state changes and agents as DataFrames
 ``Scenario``      a floor's day to simulate, with everything that can vary: ``Scenario.load(path)``
 ``simulate``      plays a day of a scenario and gives its log, like a real day's
+``compare``       sets scenarios side by side on the same people and days, with intervals
+``sweep``         plays a scenario with every combination of some values
 ``CoachingPage``  the supervisor's page as a widget, over any client of a floor
 ``CoachsimError`` base of every error raised on purpose; each says what was wrong and what to do
 ================  ====================================================================================
@@ -22,21 +24,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from coachsim.errors import CoachsimError
+    from coachsim.experiment import compare, sweep
     from coachsim.log import MessageLog, open_log
     from coachsim.pages.coaching import CoachingPage
     from coachsim.scenario import Scenario
     from coachsim.simulation import simulate
 
 __version__ = "0.1.0"
-__all__ = ["CoachingPage", "CoachsimError", "MessageLog", "Scenario", "open_log", "simulate"]
+__all__ = ["CoachingPage", "CoachsimError", "MessageLog", "Scenario", "compare", "open_log", "simulate", "sweep"]
 
 _HOMES = {
     "CoachingPage": "coachsim.pages.coaching",
     "CoachsimError": "coachsim.errors",
     "MessageLog": "coachsim.log",
     "Scenario": "coachsim.scenario",
+    "compare": "coachsim.experiment",
     "open_log": "coachsim.log",
     "simulate": "coachsim.simulation",
+    "sweep": "coachsim.experiment",
 }
 
 

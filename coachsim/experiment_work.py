@@ -1,0 +1,132 @@
+"""Where replications are counted: in this process, in several, or on a cluster. All of them give the same tallies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from types import ModuleType
+from typing import Protocol
+
+from coachsim.errors import CoachsimError
+from coachsim.evaluate import evaluate
+from coachsim.models import Agent
+from coachsim.scenario import Scenario
+from coachsim.tally import Tally, tally
+
+
+class WorkersLost(CoachsimError):
+    """The processes that were to count ended without an answer."""
+
+    code = "workers_lost"
+    http_status = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A scenario with its agents, so that whoever counts it needs no roster file. ``message``: count only this one."""
+
+    scenario: Scenario
+    agents: tuple[Agent, ...]
+    message: str | None = None
+
+    def counted(self, seeds: Sequence[int]) -> Tally:
+        """The tally of a day for each seed."""
+        return tally(evaluate(self.scenario, seeds, agents=self.agents), message=self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Some replications of one variant: the days with ``seeds``, the first of which is replication ``start``."""
+
+    variant: int
+    start: int
+    seeds: tuple[int, ...]
+
+
+class Workers(Protocol):
+    """Who counts. ``hands``: how many tasks at once."""
+
+    hands: int
+
+    def counted(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Tally]]:
+        """Each task with its tally, as they are done."""
+        ...
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Here:
+    hands = 1
+
+    def __init__(self, variants: Sequence[Variant]):
+        self._variants = variants
+
+    def counted(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Tally]]:
+        for task in tasks:
+            yield task, self._variants[task.variant].counted(task.seeds)
+
+
+def here(variants: Sequence[Variant]) -> Workers:
+    """This process, one task after the other."""
+    return _Here(variants)
+
+
+class _Processes:
+    def __init__(self, pool: ProcessPoolExecutor, variants: Sequence[Variant], hands: int):
+        self._pool = pool
+        self._variants = variants
+        self.hands = hands
+
+    def counted(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Tally]]:
+        waiting: dict[Future[Tally], Task] = {}
+        try:
+            with _main_left_alone():
+                for task in tasks:
+                    waiting[self._pool.submit(self._variants[task.variant].counted, task.seeds)] = task
+            for done in as_completed(waiting):
+                yield waiting[done], done.result()
+        except BrokenProcessPool as error:
+            raise WorkersLost(
+                "A worker process ended without an answer, perhaps for want of memory. Try again with processes=1."
+            ) from error
+
+
+@contextmanager
+def local_processes(variants: Sequence[Variant], hands: int) -> Iterator[Workers]:
+    """So many processes of this machine. They end with the block; what they had not begun is dropped."""
+    # Not forked: a notebook's kernel and a server have threads, and a fork would copy their locks as they are.
+    pool = ProcessPoolExecutor(hands, mp_context=get_context("spawn"), initializer=_leave_interrupts_to_the_parent)
+    try:
+        yield _Processes(pool, variants, hands)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    # Ctrl-C reaches every process of the terminal, and a notebook's interrupt every process of the kernel's group.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _main_left_alone() -> Iterator[None]:
+    """While processes start, ``__main__`` is an empty module.
+
+    A spawned process runs its parent's script again, to have its names. Ours needs none of them, and a script that
+    compares without ``if __name__ == "__main__":`` would start itself without end.
+    """
+    mine = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = mine
