@@ -20,6 +20,7 @@ from coachsim.models import Priority
 from coachsim.scenario import Scenario
 
 Micros = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 NEVER = -1
 
 # The rows of the table of draws: those of toasts, then of bells, then of acknowledgements.
@@ -73,25 +74,18 @@ class Sampler:
     def prompts(self, agents: Keys, message_key: str, priority: Priority, earlier: Micros) -> Prompts:
         """The draws of one message for some agents. ``earlier``: how many deliveries each had before it that day."""
         rows = self.draws.table(self._heads[:, :1], agents, key(message_key))
-        shown = self.toast_seconds(priority)
         return Prompts(
-            toast=self._toast(rows[:_TOASTS], self._chance(shown) * self._fresh(earlier)),
+            toast=self._toast(rows[:_TOASTS], self._chance(priority) * self._fresh(earlier)),
             bell=self._bell(rows[_TOASTS:_BELLS]),
             ack=self._ack(rows[_BELLS:]),
         )
 
-    def toast_seconds(self, priority: Priority) -> float:
-        """How long a toast of this priority is on the screen."""
-        policy = self.scenario.policy
-        return policy.urgent_toast_seconds if priority is Priority.URGENT else policy.toast_seconds
-
     # The same for pairs of agents and messages, of any of the seeds: all arguments run in step.
 
-    def toasts(self, rep: Micros, agents: Keys, messages: Keys, shown_s: Floats, earlier: Micros) -> Micros:
-        """From a toast that is on the screen for ``shown_s`` to opening; NEVER where it is missed."""
+    def toasts(self, rep: Micros, agents: Keys, messages: Keys, urgent: Bools, earlier: Micros) -> Micros:
+        """From a toast to opening; NEVER where it is missed."""
         rows = self.draws.table(self._heads[:_TOASTS, rep], agents, messages)
-        chances = {seconds: self._chance(seconds) for seconds in set(shown_s.tolist())}
-        chance = np.select([shown_s == seconds for seconds in chances], list(chances.values()))
+        chance = np.where(urgent, self._chance(Priority.URGENT), self._chance(Priority.NORMAL))
         return self._toast(rows, chance * self._fresh(earlier))
 
     def bells(self, rep: Micros, agents: Keys, messages: Keys) -> Micros:
@@ -102,7 +96,10 @@ class Sampler:
         """From reading to acknowledging, or NEVER."""
         return self._ack(self.draws.table(self._heads[_BELLS:, rep], agents, messages))
 
-    def _chance(self, shown_s: float) -> float:
+    def _chance(self, priority: Priority) -> float:
+        """That the day's first toast of this priority is noticed while it is on the screen."""
+        policy = self.scenario.policy
+        shown_s = policy.urgent_toast_seconds if priority is Priority.URGENT else policy.toast_seconds
         return 1.0 - exp(-shown_s / self.scenario.attention.tau_s)
 
     def _fresh(self, earlier: Micros) -> Floats:

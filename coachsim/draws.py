@@ -72,7 +72,8 @@ class Draws:
         """
         bits = _mix(_mix(heads ^ np.atleast_1d(np.asarray(agents, np.uint64))) ^ np.asarray(message, np.uint64))
         # Half a step up keeps 0 out; the uppermost would round to 1, so it is brought back below.
-        numbers = (bits >> np.uint64(11)).astype(np.float64)
+        bits >>= np.uint64(11)
+        numbers = bits.view(np.int64).astype(np.float64)  # of signed ones this is three times as fast
         numbers += 0.5
         numbers *= 2.0**-53
         return np.minimum(numbers, 1.0 - 2.0**-53, out=numbers)

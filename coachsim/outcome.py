@@ -21,7 +21,7 @@ Codes = NDArray[np.int8]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The deliveries of days that differ in nothing but their seed, ordered by day, message and agent.
+    """The deliveries of days that differ in nothing but their seed, ordered by day, agent and message.
 
     ``agents`` are the floor's active agents by agent_id; ``messages`` the stable keys (request_id) of what was planned,
     in the order of sending, also of what found nobody to go to. The array fields run in step, one entry for each
@@ -58,6 +58,21 @@ class Outcome:
         )
 
     @classmethod
+    def joined(cls, parts: Sequence[Outcome]) -> Outcome:
+        """The days of several outcomes of the same floor and messages, one after the other."""
+        first = parts[0]
+        seeds = np.cumsum([0, *(len(part.seeds) for part in parts)])
+        arrays = [one.name for one in fields(cls) if one.name not in ("seeds", "agents", "messages", "ends_at", "rep")]
+        return cls(
+            seeds=tuple(seed for part in parts for seed in part.seeds),
+            agents=first.agents,
+            messages=first.messages,
+            ends_at=first.ends_at,
+            rep=np.concatenate([part.rep + before for part, before in zip(parts, seeds[:-1], strict=True)]),
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays},
+        )
+
+    @classmethod
     def of_deliveries(
         cls,
         seed: int,
@@ -73,8 +88,8 @@ class Outcome:
         def entry(name: str, one: Delivery) -> tuple[int, ...]:
             times = (one.toast_at, one.notified_at, one.read_at, one.acknowledged_at, one.lost_at)
             return (
-                number_of[name],
                 place[one.agent_id],
+                number_of[name],
                 one.message_id,
                 one.sent_at,
                 STATES.index(one.state_at_send),
@@ -82,7 +97,7 @@ class Outcome:
             )
 
         table = np.array(sorted(entry(*row) for row in rows), dtype=np.int64).reshape(-1, 10)
-        message, agent, message_id, sent_at, state, toast_at, notified_at, read_at, acknowledged_at, lost_at = (
+        agent, message, message_id, sent_at, state, toast_at, notified_at, read_at, acknowledged_at, lost_at = (
             table.T.copy()
         )
         return cls(

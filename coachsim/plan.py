@@ -22,7 +22,7 @@ from coachsim.outcome import NEVER, STATES, Ints
 from coachsim.presence import Presence
 from coachsim.rota import Rota
 from coachsim.scenario import Scenario
-from coachsim.sends import Choices, Slot, check_audiences, day_of, in_day, slots
+from coachsim.sends import Choices, Sends, Slot, check_audiences, day_of, in_day, slots
 
 SENDER = "planner"
 """The account in whose name a plan sends."""
@@ -53,7 +53,8 @@ class Days:
     """One day of a scenario for each of some seeds, as arrays.
 
     ``agents`` are the whole floor by agent_id, ``active`` those of them who work, with ``keys`` in step. The rows of
-    ``rota`` are the active agents, day after day; ``picks`` (slots × seeds) is what is drawn of the slots' audiences.
+    ``rota`` are the active agents, day after day. ``sends`` are the slots as columns; ``picks`` (slots × seeds) is what
+    is drawn of their audiences.
     """
 
     scenario: Scenario
@@ -64,6 +65,7 @@ class Days:
     keys: Keys
     rota: Rota
     slots: tuple[Slot, ...]
+    sends: Sends
     choices: Choices
     picks: Ints
     sampler: Sampler
@@ -119,6 +121,7 @@ def draw(
         keys=agent_keys,
         rota=shifts.rota(scenario, seeds, today, agent_keys),
         slots=planned,
+        sends=Sends.of(planned, today),
         choices=choices,
         picks=choices.picks(planned, draws, len(seeds)),
         sampler=Sampler(scenario, draws),

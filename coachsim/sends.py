@@ -8,13 +8,15 @@ from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coachsim.days import MINUTE, Day, Schedule
 from coachsim.draws import Draws, Keys, keys
-from coachsim.models import GROUP_KINDS, Agent, Audience, Filter
+from coachsim.models import GROUP_KINDS, Agent, Audience, Filter, Priority
 from coachsim.outcome import NEVER, Ints
 from coachsim.scenario import PlannedMessage, Scenario, ScenarioError
 
+Bools = NDArray[np.bool_]
 TO_A_TEAM, TO_AN_AGENT = "a team", "an agent"
 
 
@@ -39,6 +41,29 @@ def in_day(scenario: Scenario, today: Day, wall: str) -> int:
     label = date.fromisoformat(today.label)
     at = Schedule(scenario.time_zone, wall).instant(label)
     return at if at >= today.began_at else Schedule(scenario.time_zone, wall).instant(label + timedelta(days=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Sends:
+    """The slots of a day as columns: ``at`` and ``expires_at`` in µs since the day began, at the latest its end."""
+
+    at: Ints
+    expires_at: Ints
+    key: Keys
+    urgent: Bools
+    ack_required: Bools
+
+    @classmethod
+    def of(cls, planned: Sequence[Slot], today: Day) -> Sends:
+        """These slots, in their order."""
+        ends = [today.ends_at if slot.expires_at is None else slot.expires_at for slot in planned]
+        return cls(
+            at=np.array([slot.at for slot in planned], np.int64) - today.began_at,
+            expires_at=np.array(ends, np.int64) - today.began_at,
+            key=keys([slot.key for slot in planned]),
+            urgent=np.array([slot.message.priority == Priority.URGENT.value for slot in planned], np.bool_),
+            ack_required=np.array([slot.message.ack_required for slot in planned], np.bool_),
+        )
 
 
 def slots(scenario: Scenario, today: Day) -> list[Slot]:
@@ -68,10 +93,11 @@ def _moments(message: PlannedMessage, scenario: Scenario, today: Day) -> Sequenc
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a drawn audience may be: the active agents and their teams, with the keys of both."""
+    """What a drawn audience may be: the active agents and the teams, with the keys of both, and each agent's team."""
 
     teams: tuple[str, ...]
     team_keys: Keys
+    team_of: Ints
     agent_ids: tuple[str, ...]
     agent_keys: Keys
 
@@ -79,7 +105,9 @@ class Choices:
     def of(cls, active: Sequence[Agent], agent_keys: Keys) -> Choices:
         """Those of these agents, whose keys are given in step."""
         teams = tuple(sorted({agent.team for agent in active}))
-        return cls(teams, keys(teams), tuple(agent.agent_id for agent in active), agent_keys)
+        number = {team: n for n, team in enumerate(teams)}
+        team_of = np.array([number[agent.team] for agent in active], np.int64)
+        return cls(teams, keys(teams), team_of, tuple(agent.agent_id for agent in active), agent_keys)
 
     def picks(self, planned: Sequence[Slot], draws: Draws, reps: int) -> Ints:
         """Which team or agent each slot goes to in each replication, (slots × reps); NEVER where that is not drawn.

@@ -21,10 +21,9 @@ LAYERS = [
     {"audience", "attention", "variants", "rota", "sends"},
     {"shifts", "minds"},
     {"floor", "plan"},
-    {"views", "engine"},
+    {"views", "engine", "evaluate"},
     {"log", "frames"},  # the log answers for a closed day in the shapes of views
     {"host", "simulation"},
-    {"evaluate"},
     {"experiment"},
     {"analysis"},
     {"charts"},
