@@ -1,4 +1,4 @@
-"""The command line: ``coachsim serve | user | token | roster | clear-down | log | simulate``.
+"""The command line: ``coachsim serve | user | token | roster | clear-down | log | simulate | compare``.
 
 Errors go to standard error in one sentence; the exit code is 2 for wrong use and 1 for a failure. What needs the log
 asks the running server where there is one, and opens the log itself where there is none. Accounts are changed in their
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import coachsim
+from coachsim import cli_experiments
 from coachsim.errors import CoachsimError, InvalidInput
 
 if TYPE_CHECKING:
@@ -354,6 +355,8 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("scenario", type=Path, metavar="SCENARIO")
     simulate.add_argument("--seed", type=int, required=True, metavar="N", help="the same seed gives the same day")
     simulate.add_argument("--out", type=Path, required=True, metavar="FILE", help="the log to make (DuckDB)")
+    about = "compare scenarios, each played with the same seeds"
+    cli_experiments.add_arguments(command(commands, "compare", cli_experiments.compare, about))
     command(commands, "clear-down", _clear_down, "empty all inboxes now, by hand")
     logs = group("log", "the message log")
     backup = command(logs, "backup", _log_backup, "copy the log, also while the server runs")

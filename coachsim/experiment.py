@@ -18,7 +18,7 @@ from coachsim.experiment_runs import MOST, Progress, Runs, Wanted, replicate, wa
 from coachsim.experiment_vary import combinations
 from coachsim.intervals import Estimate, mean_interval, paired_interval
 from coachsim.scenario import Scenario
-from coachsim.tally import MEASURES, Tally, checked_measure
+from coachsim.tally import MEASURES, Tally
 
 
 def compare(
@@ -55,7 +55,6 @@ def compare(
         table = compare({"toasts of 8 s": usual, "toasts of 20 s": longer}, replications=20)
         table[table.measure == "lost_rate"]
     """
-    checked_measure(measure)
     wanted = wanted_of(replications, half_width, measure, seed)
     named = _named(scenarios)
     runs = replicate(list(named.values()), wanted, **_where(cluster, processes), progress=progress)
@@ -89,7 +88,6 @@ def sweep(
         usual = Scenario.load("data/scenarios/weekday.toml")
         sweep(usual, {"policy.toast_seconds": [4, 8, 15], "attention.occupancy": [0.6, 0.8]}, replications=20)
     """
-    checked_measure(measure)
     wanted = wanted_of(replications, half_width, measure, seed)
     if not isinstance(scenario, Scenario):
         raise InvalidInput(f"sweep takes a Scenario and what to vary, not {scenario!r}.", field="scenario")
@@ -119,7 +117,6 @@ def run(
 
     ``message`` counts only one planned message. Fewer seeds than wanted mean that it was interrupted.
     """
-    checked_measure(measure)
     wanted = wanted_of(replications, half_width, measure, seed)
     named = _named((list(scenarios),))
     runs = replicate(list(named.values()), wanted, message=message, **_where(cluster, processes), progress=progress)

@@ -16,7 +16,7 @@ from coachsim.intervals import Estimate, mean_interval, paired_interval
 from coachsim.models import Agent
 from coachsim.plan import floor_of
 from coachsim.scenario import FloorShape, Scenario
-from coachsim.tally import Tally
+from coachsim.tally import Tally, checked_measure
 
 MOST = 10_000
 """Replications after which a half-width is given up."""
@@ -208,7 +208,8 @@ def _watched(tallies: Sequence[Tally], measure: str) -> list[Estimate]:
 
 
 def wanted_of(replications: int | None, half_width: float | None, measure: str, seed: int) -> Wanted:
-    """Checks how many replications are asked for, and from which seed."""
+    """Checks how many replications are asked for, of which measure and from which seed."""
+    checked_measure(measure)
     if replications is not None and half_width is not None:
         raise InvalidInput("Give either replications or half_width, not both.", field="half_width")
     if half_width is not None and not (math.isfinite(half_width) and half_width > 0):
