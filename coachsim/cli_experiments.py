@@ -6,13 +6,10 @@ import argparse
 import sys
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import coachsim
 from coachsim.errors import InvalidInput
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _ENDINGS = (".csv", ".parquet")
 
@@ -66,7 +63,7 @@ def _check(arguments: argparse.Namespace) -> None:
         arguments.wrong_use(option + error.message.rstrip("."))
 
 
-def _write(table: pd.DataFrame, out: Path) -> None:
+def _write(table: Any, out: Path) -> None:
     from coachsim.log_file import discard, put_in_place
 
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -89,8 +86,8 @@ def _taken(out: Path) -> InvalidInput:
 # --- the table ---
 
 
-def as_text(table: pd.DataFrame) -> str:
-    """A comparison for people: a block for each measure, with a line for each variant."""
+def as_text(table: Any) -> str:
+    """A comparison (the DataFrame) for people: a block for each measure, with a line for each variant."""
     first = table.iloc[0]
     seeds = f"seed {first.seed}" if first.replications == 1 else f"seeds {first.seed} to {table.attrs['seeds'][-1]}"
     days = "1 day" if first.replications == 1 else f"{first.replications:,} days"
