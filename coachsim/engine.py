@@ -11,39 +11,48 @@ The engine gives commands through ``act`` and learns what came of them, and of e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import simpy
 
-from coachsim.attention import NEVER, Prompts
+from coachsim.attention import NEVER
 from coachsim.errors import EmptyAudience, InactiveAgent, NotFound
-from coachsim.floor import Floor
+from coachsim.floor import Events, Floor
 from coachsim.minds import Drawn, Mind
 from coachsim.models import AgentState, Connected, Event, Message, Read, Sent, StateChanged
 from coachsim.plan import Change, Plan, Send
 from coachsim.state import FloorState
 
 PLAN = "plan"
-Act = Callable[..., Iterable[Event]]
+Command = Callable[[Floor, int], Events]
+Act = Callable[[int, Command], object]
+
+_OUT = AgentState.LOGGED_OUT
 
 # The order of what happens at one moment. SimPy's two named priorities are integers; all integers work, and order ties.
 _STATE, _SEND, _READ, _ACKNOWLEDGE = (kind << 48 for kind in range(2, 6))
 
 
 class _Step(simpy.Event):
-    """An event that is certain to happen and calls one method with itself."""
+    """An event that is certain to happen ``at`` its moment, and then calls one method with itself."""
 
-    def __init__(self, env: simpy.Environment, callback: Callable[[Any], None], value: Any) -> None:
+    def __init__(
+        self, env: simpy.Environment, at: int, priority: int, callback: Callable[[Any], None], value: Any
+    ) -> None:
         self.env = env
+        self.at = at
         self.callbacks = [callback]
         self._ok = True
         self._value = value
+        env.schedule(self, priority, at - env.now)  # type: ignore[arg-type]
 
 
 class Engine:
-    """Plays ``plan`` by ``act(at, command, *args, **kwargs)``; ``floor`` is what it looks at and never changes.
+    """Plays ``plan`` by ``act(at, command)``; ``floor`` is what it looks at and never changes.
+
+    A command is a function of the floor to act on and the time, as the methods of ``Floor`` are.
 
     Call ``open_day`` at the day's start; to join a floor that is in the middle of it, give ``start`` (µs) and call
     ``recover``. ``virtual`` are the agents whom the engine plays; take one out and it stops at once.
@@ -55,8 +64,9 @@ class Engine:
         self._floor = floor
         self._act = act
         self.env = simpy.Environment(initial_time=plan.day.began_at if start is None else start)
-        self._rank = {agent_id: rank for rank, agent_id in enumerate(plan.keys)}
-        self._minds = {agent_id: Mind(rank, plan.presence[agent_id]) for agent_id, rank in self._rank.items()}
+        self._minds = {
+            agent_id: Mind(agent_id, rank, plan.presence[agent_id]) for rank, agent_id in enumerate(plan.keys)
+        }
         self._keys = np.array(list(plan.keys.values()), dtype=np.uint64)
         self._earlier = np.zeros(len(self._keys), dtype=np.int64)
         self._drawn: dict[int, Drawn] = {}
@@ -86,22 +96,23 @@ class Engine:
 
     def open_day(self) -> None:
         """Brings the roster and everybody on it to where the plan has them when the day opens."""
-        self._act(self.now, Floor.set_agents, self.plan.agents, actor=PLAN)
+        self._act(self.now, lambda floor, at: floor.set_agents(at, self.plan.agents, actor=PLAN))
         self.recover()
 
     def recover(self) -> None:
         """Takes in what is on the floor already, and brings everybody to where the plan has them now."""
         for row in sorted(self._floor.messages.values(), key=lambda row: row.message.message_id):
             self._draw(row.message, sorted(agent_id for agent_id in row.deliveries if agent_id in self._minds))
-        for agent_id in self._minds:
-            self._remember(agent_id)
-        self._align(self._minds)
+        for mind in self._minds.values():
+            self._remember(mind)
+        self._align(self._minds.values())
 
     def rejoin(self, agent_id: str) -> None:
         """Plays an agent again who was taken out of ``virtual``: where the plan has them now, with what is unread."""
         self.virtual.add(agent_id)
-        self._remember(agent_id)
-        self._align([agent_id])
+        mind = self._minds[agent_id]
+        self._remember(mind)
+        self._align([mind])
 
     def step(self) -> None:
         """Does the next thing."""
@@ -112,10 +123,6 @@ class Engine:
         if self.now < self.plan.day.ends_at:
             self.env.run(until=self.plan.day.ends_at)
 
-    def _at(self, moment: int, priority: int, callback: Callable[[Any], None], value: Any) -> None:
-        env = self.env
-        env.schedule(_Step(env, callback, value), priority, moment - env.now)  # type: ignore[arg-type]
-
     # --- the script ---
 
     def _next_in_script(self) -> None:
@@ -123,46 +130,52 @@ class Engine:
         if item is None:
             return
         if isinstance(item, Change):
-            self._at(item.at, _STATE + self._rank[item.agent_id], self._change, item)
+            _Step(self.env, item.at, _STATE + self._minds[item.agent_id].rank, self._change, item)
         else:
-            self._at(item.at, _SEND, self._send, item)
+            _Step(self.env, item.at, _SEND, self._send, item)
 
-    def _change(self, event: Any) -> None:
-        change: Change = event._value
+    def _change(self, step: Any) -> None:
+        change: Change = step._value
         if change.agent_id in self.virtual:
-            self._bring(change.at, change.agent_id, change.state, change.reason)
+            self._bring(change.at, self._minds[change.agent_id], change.state, change.reason)
         self._next_in_script()
 
-    def _send(self, event: Any) -> None:
-        send: Send = event._value
+    def _send(self, step: Any) -> None:
+        draft, sender = step._value.draft, step._value.sender
         try:
-            self._act(send.at, Floor.send, send.draft, actor=send.sender)
+            self._act(step.at, lambda floor, at: floor.send(at, draft, actor=sender))
         except (EmptyAudience, InactiveAgent, NotFound) as error:
-            detail = {"request_id": send.draft.request_id, "because": error.message}
-            self._act(send.at, Floor.audit, actor=send.sender, action="not_sent", subject="message", detail=detail)
+            detail = {"request_id": draft.request_id, "because": error.message}
+            self._act(
+                step.at,
+                lambda floor, at: floor.audit(at, actor=sender, action="not_sent", subject="message", detail=detail),
+            )
         self._next_in_script()
 
-    def _align(self, agent_ids: Collection[str]) -> None:
+    def _align(self, minds: Iterable[Mind]) -> None:
         now = self.now
-        ours = [self._floor.agents[agent_id] for agent_id in agent_ids if agent_id in self.virtual]
-        for row in ours:
-            if row.agent.active and (row.page or not row.connected):
-                self._act(now, Floor.connect, row.agent.agent_id, actor=PLAN, page=False)
+        ours = [mind for mind in minds if mind.agent_id in self.virtual]
+        for mind in ours:
+            if mind.row.agent.active and (mind.row.page or not mind.row.connected):
+                self._connect(now, mind.agent_id)
         states = self.plan.states_at(now)
-        for row in ours:
-            wanted = states.get(row.agent.agent_id)
-            if wanted is None and row.present:
-                self._bring(now, row.agent.agent_id, AgentState.LOGGED_OUT, None)
-            elif wanted is not None and wanted != (row.state, row.reason):
-                self._bring(now, row.agent.agent_id, *wanted)
+        for mind in ours:
+            wanted = states.get(mind.agent_id)
+            if wanted is None and mind.row.present:
+                self._bring(now, mind, _OUT, None)
+            elif wanted is not None and wanted != (mind.row.state, mind.row.reason):
+                self._bring(now, mind, *wanted)
 
-    def _bring(self, at: int, agent_id: str, state: AgentState, reason: str | None) -> None:
-        row = self._floor.agents[agent_id]
+    def _connect(self, at: int, agent_id: str) -> None:
+        self._act(at, lambda floor, at: floor.connect(at, agent_id, actor=PLAN, page=False))
+
+    def _bring(self, at: int, mind: Mind, state: AgentState, reason: str | None) -> None:
+        row, agent_id = mind.row, mind.agent_id
         if not row.agent.active:
             return
-        if state is AgentState.BREAK and row.state is AgentState.LOGGED_OUT:
-            self._act(at, Floor.set_state, agent_id, AgentState.LOGGED_IN, actor=PLAN)
-        self._act(at, Floor.set_state, agent_id, state, actor=PLAN, reason=reason)
+        if row.state is _OUT and state is AgentState.BREAK:
+            self._act(at, lambda floor, at: floor.set_state(at, agent_id, AgentState.LOGGED_IN, actor=PLAN))
+        self._act(at, lambda floor, at: floor.set_state(at, agent_id, state, actor=PLAN, reason=reason))
 
     # --- what agents notice ---
 
@@ -174,8 +187,9 @@ class Engine:
 
     def _has_been_told(self, event: StateChanged | Connected) -> None:
         if event.notified and event.agent_id in self.virtual:
+            mind = self._minds[event.agent_id]
             for message_id in event.notified:
-                self._ring(event.agent_id, message_id, event.happened_at)
+                self._ring(mind, message_id, event.happened_at)
 
     def _sent(self, event: Sent) -> None:
         message_id, at = event.message.message_id, event.happened_at
@@ -187,106 +201,105 @@ class Engine:
             agent_ids = [agent_ids[place] for place in ours]
             notified, toasted = [notified[place] for place in ours], [toasted[place] for place in ours]
         drawn = self._draw(event.message, agent_ids)
-        virtual, prompt = self.virtual, self._prompt
         for agent_id, told, toast, toast_delay, bell_delay in zip(
-            agent_ids, notified, toasted, drawn.toast.tolist(), drawn.bell.tolist(), strict=True
+            agent_ids, notified, toasted, drawn.toasts, drawn.bells, strict=True
         ):
-            if told and agent_id in virtual:
-                prompt(agent_id, message_id, at, toast_delay if toast and toast_delay != NEVER else bell_delay)
+            if told and agent_id in self.virtual:
+                delay = toast_delay if toast and toast_delay != NEVER else bell_delay
+                self._prompt(self._minds[agent_id], message_id, at, delay)
 
-    def _draw(self, message: Message, agent_ids: Sequence[str]) -> Prompts:
+    def _draw(self, message: Message, agent_ids: Sequence[str]) -> Drawn:
         """Draws a message's attention for these agents, each of whom has one delivery more from now on."""
-        ranks = np.array([self._rank[agent_id] for agent_id in agent_ids], dtype=np.int64)
+        ranks = np.array([self._minds[agent_id].rank for agent_id in agent_ids], dtype=np.int64)
         prompts = self.plan.sampler.prompts(
             self._keys[ranks], message.request_id, message.priority, self._earlier[ranks]
         )
         self._earlier[ranks] += 1
-        self._drawn[message.message_id] = Drawn.of(len(self._drawn), message, agent_ids, prompts)
-        return prompts
+        drawn = self._drawn[message.message_id] = Drawn.of(len(self._drawn), message, agent_ids, prompts)
+        return drawn
 
-    def _remember(self, agent_id: str) -> None:
+    def _remember(self, mind: Mind) -> None:
         """An agent's prompts, from what is on the floor."""
-        mind = self._minds[agent_id]
+        agent_id = mind.agent_id
+        mind.row = self._floor.agents[agent_id]
         mind.prompts, mind.due = {}, None
-        for message_id, delivery in self._floor.agents[agent_id].inbox.items():
+        for message_id, delivery in mind.row.inbox.items():
             drawn = self._drawn.get(message_id)
             if drawn is None or agent_id not in self.virtual:
                 continue
             if delivery.read_at is not None:
                 if delivery.acknowledged_at is None:
-                    self._will_acknowledge(drawn, mind, agent_id, delivery.read_at)
+                    self._will_acknowledge(drawn, mind, delivery.read_at)
             elif delivery.notified_at is not None:
                 toast = drawn.toast(agent_id)
                 if delivery.toast_at is not None and toast != NEVER:
-                    self._prompt(agent_id, message_id, delivery.toast_at, toast)
+                    self._prompt(mind, message_id, delivery.toast_at, toast)
                 else:
-                    self._ring(agent_id, message_id, delivery.notified_at)
+                    self._ring(mind, message_id, delivery.notified_at)
 
-    def _ring(self, agent_id: str, message_id: int, at: int) -> None:
+    def _ring(self, mind: Mind, message_id: int, at: int) -> None:
         drawn = self._drawn.get(message_id)
         if drawn is not None:
-            self._prompt(agent_id, message_id, at, drawn.bell(agent_id))
+            self._prompt(mind, message_id, at, drawn.bell(mind.agent_id))
 
-    def _prompt(self, agent_id: str, message_id: int, at: int, delay: int) -> None:
+    def _prompt(self, mind: Mind, message_id: int, at: int, delay: int) -> None:
         """``delay`` µs of presence after ``at``, a message makes the agent look."""
         if delay == NEVER:
             return
-        mind = self._minds[agent_id]
         moment = mind.presence.after(at, delay)
         if moment is None:
             return
         mind.prompts[message_id] = moment
         if mind.due is None or moment < mind.due:
-            self._become_due(agent_id, mind, moment, message_id)
+            self._become_due(mind, moment, message_id)
 
-    def _become_due(self, agent_id: str, mind: Mind, moment: int, message_id: int) -> None:
-        mind.due, mind.due_for = moment, message_id
+    def _become_due(self, mind: Mind, moment: int, message_id: int) -> None:
         # What is long due, of one who was not played for a while, is due now.
-        self._at(moment if moment >= self._floor.now else self.now, _READ + mind.rank, self._look, (agent_id, moment))
+        at = moment if moment >= self._floor.now else self.now
+        mind.due, mind.due_for = at, message_id
+        _Step(self.env, at, _READ + mind.rank, self._look, mind)
 
-    def _next_due(self, agent_id: str, mind: Mind) -> None:
+    def _next_due(self, mind: Mind) -> None:
         mind.due = None
         if mind.prompts:
             message_id = min(mind.prompts, key=mind.prompts.__getitem__)
-            self._become_due(agent_id, mind, mind.prompts[message_id], message_id)
+            self._become_due(mind, mind.prompts[message_id], message_id)
 
-    def _look(self, event: Any) -> None:
-        agent_id, moment = event._value
-        mind = self._minds[agent_id]
-        if mind.due != moment or agent_id not in self.virtual:
+    def _look(self, step: Any) -> None:
+        mind: Mind = step._value
+        agent_id, row = mind.agent_id, mind.row
+        if mind.due != step.at or agent_id not in self.virtual:
             return
-        row, now = self._floor.agents[agent_id], self.env.now
-        if self._drawn[mind.due_for].expires_at <= now or mind.due_for not in row.unread:
+        if self._drawn[mind.due_for].expires_at <= step.at or mind.due_for not in row.unread:
             # What expired or was cleared meanwhile prompts nobody: the next prompt is the one that counts.
             del mind.prompts[mind.due_for]
-            self._next_due(agent_id, mind)
+            self._next_due(mind)
             return
         mind.due = None
-        if row.present:
-            self._act(now, Floor.open_inbox, agent_id, actor=PLAN)
+        if row.state is not _OUT:
+            self._act(step.at, lambda floor, at: floor.open_inbox(at, agent_id, actor=PLAN))
 
     def _has_read(self, event: Read) -> None:
-        agent_id = event.agent_id
-        mind = self._minds.get(agent_id)
+        mind = self._minds.get(event.agent_id)
         if mind is None:
             return
         for message_id in event.message_ids:
             mind.prompts.pop(message_id, None)
             drawn = self._drawn.get(message_id)
-            if drawn is not None and drawn.acks is not None and agent_id in self.virtual:
-                self._will_acknowledge(drawn, mind, agent_id, event.happened_at)
-        self._next_due(agent_id, mind)
+            if drawn is not None and drawn.acks is not None and event.agent_id in self.virtual:
+                self._will_acknowledge(drawn, mind, event.happened_at)
+        self._next_due(mind)
 
-    def _will_acknowledge(self, drawn: Drawn, mind: Mind, agent_id: str, read_at: int) -> None:
-        delay = NEVER if drawn.acks is None else drawn.acks[agent_id]
+    def _will_acknowledge(self, drawn: Drawn, mind: Mind, read_at: int) -> None:
+        delay = NEVER if drawn.acks is None else drawn.acks[mind.agent_id]
         moment = None if delay == NEVER else mind.presence.after(read_at, delay)
         if moment is not None:
             priority = _ACKNOWLEDGE + (mind.rank << 24) + drawn.number
             at = moment if moment >= self._floor.now else self.now
-            self._at(at, priority, self._acknowledge, (agent_id, drawn.message_id))
+            _Step(self.env, at, priority, self._acknowledge, (mind, drawn.message_id))
 
-    def _acknowledge(self, event: Any) -> None:
-        agent_id, message_id = event._value
-        row = self._floor.agents[agent_id]
-        if agent_id in self.virtual and message_id in row.inbox and row.present:
-            self._act(self.env.now, Floor.acknowledge, agent_id, message_id, actor=PLAN)
+    def _acknowledge(self, step: Any) -> None:
+        mind, message_id = step._value
+        agent_id, row = mind.agent_id, mind.row
+        if agent_id in self.virtual and message_id in row.inbox and row.state is not _OUT:
+            self._act(step.at, lambda floor, at: floor.acknowledge(at, agent_id, message_id, actor=PLAN))

@@ -10,17 +10,22 @@ from typing import NamedTuple
 from coachsim.attention import Prompts
 from coachsim.models import Message
 from coachsim.presence import Presence
+from coachsim.state import AgentRow
 
 
 class Mind:
     """What one virtual agent has in mind: when each unread message prompts them.
 
-    ``due`` is the earliest of these moments, ``due_for`` the message it is of.
+    ``due`` is when they look next: the earliest of these moments, or at once where that has passed. ``due_for`` is the
+    message it is of. ``row`` is the agent on the floor, from when the floor has them.
     """
 
-    __slots__ = ("due", "due_for", "presence", "prompts", "rank")
+    __slots__ = ("agent_id", "due", "due_for", "presence", "prompts", "rank", "row")
 
-    def __init__(self, rank: int, presence: Presence) -> None:
+    row: AgentRow
+
+    def __init__(self, agent_id: str, rank: int, presence: Presence) -> None:
+        self.agent_id = agent_id
         self.rank = rank
         self.presence = presence
         self.prompts: dict[int, int] = {}
@@ -29,13 +34,17 @@ class Mind:
 
 
 class Drawn(NamedTuple):
-    """The draws of one message, for ``agent_ids``, which are sorted. ``acks`` where it asks to be acknowledged."""
+    """The draws of one message: µs of presence, or ``NEVER``. ``acks`` where it asks to be acknowledged.
+
+    ``toasts`` and ``bells`` run in step with ``agent_ids``, which are sorted.
+    """
 
     number: int
     message_id: int
     expires_at: float
     agent_ids: Sequence[str]
-    prompts: Prompts
+    toasts: list[int]
+    bells: list[int]
     acks: dict[str, int] | None
 
     @classmethod
@@ -43,12 +52,13 @@ class Drawn(NamedTuple):
         """The ``number``-th message of the day."""
         acks = dict(zip(agent_ids, prompts.ack.tolist(), strict=True)) if message.ack_required else None
         expires_at = inf if message.expires_at is None else message.expires_at
-        return cls(number, message.message_id, expires_at, agent_ids, prompts, acks)
+        toasts, bells = prompts.toast.tolist(), prompts.bell.tolist()
+        return cls(number, message.message_id, expires_at, agent_ids, toasts, bells, acks)
 
     def toast(self, agent_id: str) -> int:
         """The delay from this agent's toast to opening, or ``NEVER``."""
-        return int(self.prompts.toast[bisect_left(self.agent_ids, agent_id)])
+        return self.toasts[bisect_left(self.agent_ids, agent_id)]
 
     def bell(self, agent_id: str) -> int:
         """The delay from telling this agent to opening, or ``NEVER``."""
-        return int(self.prompts.bell[bisect_left(self.agent_ids, agent_id)])
+        return self.bells[bisect_left(self.agent_ids, agent_id)]

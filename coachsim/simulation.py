@@ -9,10 +9,9 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from coachsim.days import Schedule
-from coachsim.engine import Engine
+from coachsim.engine import Command, Engine
 from coachsim.errors import InvalidInput
 from coachsim.floor import Floor
 from coachsim.log import LOG_FILE, LogWriter, MessageLog, Run
@@ -76,16 +75,13 @@ def play(day: Plan) -> Sequence[Event]:
     floor = Floor(Schedule(day.scenario.time_zone, day.scenario.clear_down), disconnect_after=0)
     events: list[Event] = list(floor.open_day(day.day.began_at))
     player: Engine
-    tick, happened = floor.tick, events.append
 
-    def act(at: int, command: Any, *args: Any, **kwargs: Any) -> tuple[Event, ...]:
-        if by_itself := tick(at):
+    def act(at: int, command: Command) -> None:
+        if by_itself := floor.tick(at):
             events.extend(by_itself)
-        caused: tuple[Event, ...] = command(floor, at, *args, **kwargs)
-        for event in caused:
-            happened(event)
+        for event in command(floor, at):
+            events.append(event)
             player.observe(event)
-        return caused
 
     player = Engine(day, floor, act)
     with _without_collection():

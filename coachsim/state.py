@@ -33,7 +33,6 @@ from coachsim.models import (
     ToastsShown,
 )
 
-
 _OUT = AgentState.LOGGED_OUT
 
 
