@@ -27,6 +27,7 @@ def compare(
     half_width: float | None = None,
     measure: str = "lost_rate",
     seed: int = 1,
+    message: str | None = None,
     cluster: Any = None,
     processes: int | None = None,
     progress: Progress = True,
@@ -46,6 +47,8 @@ def compare(
     length of every difference's interval (of the value's, for a single scenario) is no more than that, for ``measure``:
     20 at least, 10,000 at most, with a ``CoachsimWarning`` if that was not enough.
 
+    ``message`` counts only one planned message, of a series all of its sends; the others are sent all the same.
+
     More than about two seconds of work go to ``processes`` (as many as there are cores) or to ``cluster``, a
     ``distributed.Client`` or a scheduler's address; the numbers are the same. Ctrl-C keeps what all variants have, if
     that is two days at least. ``attrs`` has the seeds, whether it was ``interrupted``, and the versions.
@@ -57,7 +60,7 @@ def compare(
     """
     wanted = wanted_of(replications, half_width, measure, seed)
     named = _named(scenarios)
-    runs = replicate(list(named.values()), wanted, **_where(cluster, processes), progress=progress)
+    runs = replicate(list(named.values()), wanted, message=message, **_where(cluster, processes), progress=progress)
     rows = [
         {"variant": name, **row}
         for name, tally in zip(named, runs.tallies, strict=True)
@@ -74,6 +77,7 @@ def sweep(
     half_width: float | None = None,
     measure: str = "lost_rate",
     seed: int = 1,
+    message: str | None = None,
     cluster: Any = None,
     processes: int | None = None,
     progress: Progress = True,
@@ -92,7 +96,8 @@ def sweep(
     if not isinstance(scenario, Scenario):
         raise InvalidInput(f"sweep takes a Scenario and what to vary, not {scenario!r}.", field="scenario")
     chosen = combinations(scenario, vary)
-    runs = replicate([one for _, one in chosen], wanted, **_where(cluster, processes), progress=progress)
+    made = [one for _, one in chosen]
+    runs = replicate(made, wanted, message=message, **_where(cluster, processes), progress=progress)
     rows = [
         {**values, **row}
         for (values, _), tally in zip(chosen, runs.tallies, strict=True)

@@ -10,6 +10,7 @@ import pytest
 
 from coachsim.days import MINUTE, SECOND
 from coachsim.evaluate import evaluate
+from coachsim.experiment import compare, sweep
 from coachsim.models import AgentState
 from coachsim.outcome import NEVER, Outcome
 from coachsim.plan import Plan, floor_of, plan, practice_start
@@ -177,3 +178,21 @@ def test_on_the_monday_one_in_six_is_absent_and_loses_what_everybody_had_to_know
     assert absent[weekday.name] < 0.08
     lost = (outcomes["monday_absences"].lost_at != NEVER)[of(outcomes["monday_absences"], "new-terms")].mean()
     assert absent[monday.name] <= lost < absent[monday.name] + 0.03
+
+
+# --- what is asked of them: one message among many ---
+
+
+def test_one_message_alone_can_be_compared_and_swept():
+    """Of a series all sends count; everything else is sent all the same, so what it does to this one stays in."""
+    weekday, overload = load("weekday"), load("campaign_overload")
+    table = compare(weekday, overload, replications=5, message="evening", progress=False)
+    found = table.set_index(["variant", "measure"]).value
+    outcomes = [evaluate(scenario, range(1, 6)) for scenario in (weekday, overload)]
+    for name, outcome in zip((weekday.name, overload.name), outcomes, strict=True):
+        assert found[name, "sent"] == of(outcome, "evening").sum() / 5
+    assert found[overload.name, "p90_read_s"] > found[weekday.name, "p90_read_s"] > 60
+    table = sweep(weekday, {"absence": [0.06, 0.5]}, replications=5, message="team-tip", progress=False)
+    found = table.set_index(["absence", "measure"]).value
+    assert found[0.06, "sent"] == of(evaluate(weekday, range(1, 6)), "team-tip").sum() / 5
+    assert found[0.5, "lost_rate"] > 0.4
