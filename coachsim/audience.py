@@ -22,17 +22,14 @@ def resolve(floor: FloorState, audience: Audience, scope: Scope = None) -> list[
     if audience.agents:
         return sorted({_named(floor, agent_id, scope) for agent_id in audience.agents})
     chosen = _matching(floor, audience.filter, scope) if audience.filter else floor.agents
-    states = audience.filter.state if audience.filter else ()
-    found = sorted(
-        agent_id
-        for agent_id in chosen
-        if (row := floor.agents[agent_id]).agent.active
-        and (not states or row.state in states)
-        and (scope is None or row.agent.team in scope)
-    )
+    found = [agent_id for agent_id in chosen if floor.agents[agent_id].agent.active]
+    if audience.filter and audience.filter.state:
+        found = [agent_id for agent_id in found if floor.agents[agent_id].state in audience.filter.state]
+    if scope is not None:
+        found = [agent_id for agent_id in found if in_scope(floor.agents[agent_id].agent.team, scope)]
     if not found:
         raise EmptyAudience("Nobody matches. Choose other groups or agents.", field="audience")
-    return found
+    return sorted(found)
 
 
 def in_scope(team: str, scope: Scope) -> bool:

@@ -36,6 +36,7 @@ from coachsim.models import (
     ClearedDown,
     Connected,
     DayBegan,
+    Delivery,
     Disconnected,
     Draft,
     Event,
@@ -182,7 +183,9 @@ class Floor(FloorState):
             if row is not None and row.agent == agent:
                 continue
             before = row.agent.team if row is not None else None
-            events.append(self._emit(AgentChanged, at, actor, agent=agent, previous_team=before))
+            event = AgentChanged(seq=self.seq + 1, happened_at=at, actor=actor, agent=agent, previous_team=before)
+            self.apply(event)
+            events.append(event)
             row = self.agents[agent.agent_id]
             if not agent.active and row.present:
                 events.append(self._change_state(at, FLOOR, row, _OUT, "inactive"))
@@ -199,7 +202,11 @@ class Floor(FloorState):
         if row.connected and row.page == page:
             return ()
         notified = row.unnotified if row.state is _IN else ()
-        return (self._emit(Connected, at, actor, agent_id=agent_id, page=page, notified=notified),)
+        event = Connected(
+            seq=self.seq + 1, happened_at=at, actor=actor, agent_id=agent_id, page=page, notified=notified
+        )
+        self.apply(event)
+        return (event,)
 
     def disconnect(self, at: int, agent_id: str, *, actor: str) -> Events:
         """The agent's last page is gone. What state they are in stays, for ``disconnect_after``."""
@@ -312,14 +319,11 @@ class Floor(FloorState):
         row = self._known(agent_id)
         if row.state is not _IN:
             return ()
-        shown = tuple(
-            mid for mid in dict.fromkeys(message_ids) if mid in row.unread and row.unread[mid].toast_at is None
-        )
-        return (
-            (self._emit(ToastsShown, at, actor, agent_id=agent_id, message_ids=shown, notified=_untold(row, shown)),)
-            if shown
-            else ()
-        )
+        shown = {mid: row.unread[mid] for mid in message_ids if mid in row.unread and row.unread[mid].toast_at is None}
+        if not shown:
+            return ()
+        told = {"message_ids": tuple(shown), "notified": _untold(shown)}
+        return (self._emit(ToastsShown, at, actor, agent_id=agent_id, **told),)
 
     def open_inbox(self, at: int, agent_id: str, *, actor: str, through: int | None = None) -> Events:
         """The dialog was open and visible; all that it showed is read.
@@ -329,14 +333,19 @@ class Floor(FloorState):
         """
         row = self._present(agent_id)
         if through is None:
-            read = tuple(row.unread)
+            shown = row.unread
         else:
-            read = tuple(mid for mid in row.unread if self.messages[mid].seq <= through)
-        if not read:
+            shown = {mid: one for mid, one in row.unread.items() if self.messages[mid].seq <= through}
+        if not shown:
             return ()
-        untold = _untold(row, read)
-        seq = self.seq + 1
-        event = Read(seq=seq, happened_at=at, actor=actor, agent_id=agent_id, message_ids=read, notified=untold)
+        event = Read(
+            seq=self.seq + 1,
+            happened_at=at,
+            actor=actor,
+            agent_id=agent_id,
+            message_ids=tuple(shown),
+            notified=_untold(shown),
+        )
         self.apply(event)
         return (event,)
 
@@ -404,10 +413,9 @@ class Floor(FloorState):
 _CLEAR_DOWN, _EXPIRY, _DISCONNECT = range(3)
 
 
-def _untold(row: AgentRow, message_ids: tuple[int, ...]) -> tuple[bool, ...]:
-    """Of each of these unread messages, whether the agent has not been told of it yet."""
-    unread = row.unread
-    return tuple([unread[mid].notified_at is None for mid in message_ids])
+def _untold(unread: Mapping[int, Delivery]) -> tuple[bool, ...]:
+    """Of each of these, whether the agent has not been told of it yet."""
+    return tuple([delivery.notified_at is None for delivery in unread.values()])
 
 
 def _words(state: AgentState) -> str:
