@@ -191,6 +191,24 @@ def test_the_rows_are_what_can_be_worked_out_by_hand(attention, breaks, expires,
     assert [int(one[0]) for one in found] == [NEVER if moment is None else moment for moment in times]
 
 
+BACK_AT_10_30 = [LUNCH | {"after_min": 60}]
+AT_ONE_MOMENT = [
+    # A toast is missed and the bell looked at 10 minutes later, to the microsecond; what is read of two messages, when
+    ("10:10", {}, [], [at(10, 10), at(10, 10)]),  # sent at the very moment of the look: there to be read
+    ("10:05", {"expires_after_min": 10.0}, [], [None, at(10, 15)]),  # the look that the expired one would have prompted
+    ("10:20", {"expires_after_min": 30.0}, BACK_AT_10_30, [None, at(10, 40)]),  # back as it expires: not told of it
+]
+
+
+@pytest.mark.parametrize(("second", "first", "breaks", "read"), AT_ONE_MOMENT)
+def test_at_one_moment_the_order_is_the_floors(second, first, breaks, read):
+    made = scenario(attention=MISSED, breaks=breaks, messages=[message("10:00") | first, message(second)])
+    rows = evaluate(made, [1], agents=people(1))
+    assert rows.read_at.tolist() == [NEVER if moment is None else moment for moment in read]
+    assert (rows.notified_at == NEVER).tolist() == [read[0] is None and bool(breaks), False]
+    check(made, [1], people(1))
+
+
 @pytest.mark.parametrize("nothing", ["messages", "agents", "presence"])
 def test_days_on_which_nothing_happens_come_to_nothing(nothing):
     made = scenario(
