@@ -14,7 +14,7 @@ import pandas as pd
 
 from coachsim.errors import CoachsimWarning, InvalidInput
 from coachsim.experiment_cluster import versions
-from coachsim.experiment_runs import MOST, Progress, Runs, Wanted, replicate, wanted_of, whole
+from coachsim.experiment_runs import Progress, Runs, Wanted, replicate, wanted_of, whole
 from coachsim.experiment_vary import combinations
 from coachsim.intervals import Estimate, mean_interval, paired_interval
 from coachsim.scenario import Scenario
@@ -191,8 +191,8 @@ def _table(rows: list[dict[str, Any]], runs: Runs, wanted: Wanted) -> pd.DataFra
     }
     if runs.reached is False and not runs.interrupted:
         warnings.warn(
-            f"The half-width {wanted.half_width:g} of {wanted.measure} was not reached in {MOST:,} replications: the"
-            " intervals say what was. Ask for a wider one.",
+            f"The half-width {wanted.half_width:g} of {wanted.measure} was not reached in {len(runs.tallies[0].seeds):,}"
+            " replications: the intervals say what was. Ask for a wider one.",
             CoachsimWarning,
             stacklevel=3,
         )

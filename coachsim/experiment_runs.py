@@ -136,7 +136,7 @@ class _Counting:
         # The first is counted here, whoever does the rest: so what is wrong with a scenario is said at once.
         if not self._parts and upto:
             self._count(here(self._variants), 0, 1, 1, total)
-        size = 4
+        size = 16
         while (start := self.kept()) < upto:
             left = upto - start
             # The very first day also pays for what is loaded at first use: it does not count as slow.
@@ -144,7 +144,7 @@ class _Counting:
                 self.workers = self._more_hands(left, open_until_done)
             if self.workers is not None:
                 even = math.ceil(left * len(self._variants) / (4 * self.workers.hands))
-                self._count(self.workers, start, upto, min(even, max(size, self._in_time(4 * _CHUNK_S))), total)
+                self._count(self.workers, start, upto, min(even, max(4, self._in_time(4 * _CHUNK_S))), total)
             else:
                 size = max(1, min(left, size, self._in_time(_CHUNK_S)))
                 self._count(here(self._variants), start, start + size, size, total)
