@@ -9,6 +9,7 @@ What a notebook or script needs from here:
 ``simulate``      plays a day of a scenario and gives its log, like a real day's
 ``compare``       sets scenarios side by side on the same people and days, with intervals
 ``sweep``         plays a scenario with every combination of some values
+``analysis``      questions asked of a log: unread and lost rates, time to read, who was there; as DataFrames
 ``CoachingPage``  the supervisor's page as a widget, over any client of a floor
 ``CoachsimError`` base of every error raised on purpose; each says what was wrong and what to do
 ================  ====================================================================================
@@ -23,6 +24,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from coachsim import analysis
     from coachsim.errors import CoachsimError
     from coachsim.experiment import compare, sweep
     from coachsim.log import MessageLog, open_log
@@ -31,13 +33,24 @@ if TYPE_CHECKING:
     from coachsim.simulation import simulate
 
 __version__ = "0.1.0"
-__all__ = ["CoachingPage", "CoachsimError", "MessageLog", "Scenario", "compare", "open_log", "simulate", "sweep"]
+__all__ = [
+    "CoachingPage",
+    "CoachsimError",
+    "MessageLog",
+    "Scenario",
+    "analysis",
+    "compare",
+    "open_log",
+    "simulate",
+    "sweep",
+]
 
 _HOMES = {
     "CoachingPage": "coachsim.pages.coaching",
     "CoachsimError": "coachsim.errors",
     "MessageLog": "coachsim.log",
     "Scenario": "coachsim.scenario",
+    "analysis": "coachsim.analysis",
     "compare": "coachsim.experiment",
     "open_log": "coachsim.log",
     "simulate": "coachsim.simulation",
@@ -46,10 +59,11 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Loads a public name from the module it lives in, the first time it is asked for."""
+    """Loads a public name from the module it lives in, or as that module, the first time it is asked for."""
     if name not in _HOMES:
         raise AttributeError(f"module 'coachsim' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    home = import_module(_HOMES[name])
+    return home if home.__name__ == f"{__name__}.{name}" else getattr(home, name)
 
 
 def __dir__() -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,11 @@ class MessageLog:
     def days(self) -> pd.DataFrame:
         """A row for each day begun; deliveries and lost are counted at its scheduled clear-down."""
         return self.sql("SELECT * FROM days ORDER BY began_at")
+
+    def newest(self) -> datetime | None:
+        """The moment of the newest event, UTC without a zone: the log knows of nothing later. None in an empty log."""
+        found = self.sql("SELECT happened_at FROM events ORDER BY seq DESC LIMIT 1").happened_at
+        return None if found.empty else found[0].to_pydatetime()
 
 
 def open_log(where: Path | str | None = None) -> MessageLog:

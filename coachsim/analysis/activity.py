@@ -1,0 +1,188 @@
+"""How much reaches each agent, and when agents are there to be reached: message load, log-ins and breaks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from coachsim.analysis.arguments import names
+from coachsim.analysis.keys import KEYS, OVERLAPPING, QUARTER, Question, checked, columns, memberships, zone
+from coachsim.log import MessageLog
+
+_AGENTS = ("team", "campaign", "list", "queue", "hour", "day", "agent_id")
+_HOUR = 3_600_000_000  # in microseconds
+
+
+def load(log: MessageLog, by: Any = "day", *, days: Any = None, teams: Any = None) -> pd.DataFrame:
+    """How many messages an agent gets on a day on which they get any: on average, and the most of any agent and day.
+
+    ``by`` names any of what ``unread_rates`` knows, and ``agent_id``: by ``["agent_id", "day"]`` it gives the messages
+    of each agent on each day. By hour, an agent's messages of that hour of the day are counted. ``days`` and ``teams``
+    leave only those in.
+
+    Gives the keys, then the counts ``sent`` (deliveries), ``agents`` (who got any) and ``agent_days`` (on how many
+    days, added up over the agents), then ``per_agent_day`` (sent / agent_days) and ``most`` (by one agent on one day).
+    Raises ``InvalidInput``.
+
+        load(log, by="team")
+        load(log, by=["agent_id", "day"])
+    """
+    question = Question(log, checked(by, (*KEYS, "agent_id")), days=days, teams=teams)
+    counted = question.counted(
+        {"messages": "count(*)"}, {"one_agent": "deliveries.agent_id", "one_day": "deliveries.day"}
+    )
+    chosen = columns(
+        question.by,
+        "CAST(coalesce(sum(messages), 0) AS BIGINT) AS sent",
+        "count(DISTINCT one_agent) AS agents, count(*) AS agent_days",
+        "coalesce(avg(messages), 0.0) AS per_agent_day, coalesce(max(messages), 0) AS most",
+    )
+    return question.answer(f"{counted} SELECT {chosen} FROM counted {'GROUP BY ALL' if question.keys else ''}")
+
+
+def presence(log: MessageLog, by: Any = "hour", *, days: Any = None, teams: Any = None) -> pd.DataFrame:
+    """The share of the agents' time that they were logged in, on a break and logged out; by the hour of the day.
+
+    An agent's time counts while the roster has them as active, from the beginning of the log's first day to its newest
+    event. ``by`` is None or one or several of ``team campaign list queue hour day agent_id``; hours are those on the
+    floor's clocks, and team, campaigns, lists and queues those of the agent at the time (the last three overlap). Only
+    groups in which time passed have a row. ``days`` and ``teams`` leave only those in.
+
+    Gives the keys, the agents' hours ``logged_in_h``, ``break_h`` and ``logged_out_h``, how often in them a ``log_ins``
+    or one of the ``breaks`` began, then ``logged_in_rate``, ``break_rate`` and ``logged_out_rate``, which add up to 1
+    (0 each for a log in which no time passed). Raises ``InvalidInput``.
+
+        presence(log, by=["team", "hour"])
+    """
+    keys = checked(by, _AGENTS)
+    sets = [key for key in keys if key in OVERLAPPING]
+    of_agent = columns(*(key for key in keys if key in ("team", "agent_id")), "set_id" if sets else "")
+    line = columns(of_agent, "state")  # agents who are counted together, in one state
+    parameters: dict[str, Any] = {"newest": log.newest()}
+    if "hour" in keys:
+        parameters["zone"] = zone(log)
+    only_days = only_teams = ""
+    if (given := names(days, "days")) is not None:
+        only_days, parameters["days"] = " WHERE list_contains($days, day)", given
+    if (given := names(teams, "teams")) is not None:
+        only_teams, parameters["teams"] = " AND list_contains($teams, team)", given
+    query = ", ".join(
+        [
+            *_versions(sets),
+            _pieces(only_teams),
+            _cells("hour" in keys),
+            _times(line),
+        ]
+    )
+    hours = {state: f"coalesce(sum(time) FILTER (state = '{state}'), 0) / {_HOUR}.0" for state in _STATES}
+    group = columns(*keys)
+    totals = columns(
+        group,
+        *(f"{sql} AS {state}_h" for state, sql in hours.items()),
+        "CAST(coalesce(sum(log_ins), 0) AS BIGINT) AS log_ins, CAST(coalesce(sum(breaks), 0) AS BIGINT) AS breaks",
+    )
+    whole = " + ".join(f"{state}_h" for state in _STATES)
+    rates = ", ".join(f"coalesce({state}_h / nullif({whole}, 0), 0.0) AS {state}_rate" for state in _STATES)
+    expanded = "times JOIN sets USING (set_id)" if sets else "times"
+    return log.sql(
+        f"WITH {query}, totals AS (SELECT {totals} FROM {expanded}{only_days} {'GROUP BY ALL' if keys else ''})"
+        f" SELECT *, {rates} FROM totals {f'WHERE {whole} > 0 ORDER BY {group}' if keys else ''}",
+        parameters,
+    )
+
+
+_STATES = ("logged_in", "break", "logged_out")
+
+
+def _versions(sets: list[str]) -> list[str]:
+    if sets:
+        return memberships(sets)
+    return [
+        "versions AS (SELECT agent_id, team, active, valid_from, coalesce(valid_to, TIMESTAMP 'infinity') AS valid_to"
+        " FROM agent_versions)"
+    ]
+
+
+def _pieces(only_teams: str) -> str:
+    """``pieces``: from when to when an agent of the roster was in which state, with the same team and groups."""
+    return f"""
+        changes AS (
+            SELECT agent_id, state, changed_at, seq FROM all_state_changes
+            UNION ALL SELECT DISTINCT agent_id, 'logged_out', TIMESTAMP '-infinity', 0 FROM versions
+        ),
+        segments AS (
+            SELECT agent_id, state, changed_at AS since, lag(state) OVER in_order AS previous,
+                   lead(changed_at, 1, TIMESTAMP 'infinity') OVER in_order AS until
+            FROM changes WINDOW in_order AS (PARTITION BY agent_id ORDER BY seq)
+        ),
+        span AS (SELECT min(began_at) AS first, CAST($newest AS TIMESTAMP) AS newest FROM days),
+        pieces AS (
+            SELECT versions.*, state,
+                   greatest(since, valid_from, first) AS since, least(until, valid_to, newest) AS until,
+                   CAST(since >= valid_from AND previous = 'logged_out' AND state <> previous AS INTEGER) AS log_in,
+                   CAST(since >= valid_from AND state = 'break' AND state <> previous AS INTEGER) AS pause
+            FROM segments
+            JOIN versions ON versions.agent_id = segments.agent_id AND since < valid_to AND until > valid_from
+            CROSS JOIN span
+            WHERE active{only_teams} AND least(until, valid_to) >= first
+        )"""
+
+
+def _cells(hourly: bool) -> str:
+    """``cells``: the stretches of time told apart, a day's or a local hour's; ``places`` finds one by a moment.
+
+    Offsets from UTC are whole quarters of an hour, so a local hour is a run of quarters, cut where a day begins.
+    """
+    local = "date_trunc('hour', timezone($zone, timezone('UTC', starts)))"
+    return f"""
+        labels AS (
+            SELECT day, began_at FROM days WHERE began_at <= $newest
+        ),
+        starts AS (
+            SELECT make_timestamp(unnest(range(
+                epoch_us(first) // {QUARTER} + 1, epoch_us(newest) // {QUARTER} + 1)) * {QUARTER}) AS starts FROM span
+            UNION SELECT began_at FROM labels
+        ),
+        moments AS (
+            SELECT starts, day, began_at, {local if hourly else "TIMESTAMP 'epoch'"} AS local
+            FROM starts ASOF JOIN labels ON starts >= began_at
+        ),
+        places AS MATERIALIZED (
+            SELECT *, epoch_us(starts) // {QUARTER} AS quarter, lead(starts) OVER (ORDER BY starts) AS until,
+                   dense_rank() OVER (ORDER BY began_at, local) AS cell
+            FROM moments
+        ),
+        cells AS MATERIALIZED (
+            SELECT cell, day, hour(local) AS hour, min(epoch_us(starts)) AS starts,
+                   max(epoch_us(coalesce(until, $newest))) AS ends
+            FROM places GROUP BY ALL
+        )"""
+
+
+def _times(line: str) -> str:
+    """``times``: microseconds that the agents of each ``line`` spent in each cell, without a row per agent and cell.
+
+    Whoever enters a state within a cell adds what is left of that cell, and all of every later cell; whoever leaves
+    takes the same away again.
+    """
+    return f"""
+        marks AS (
+            SELECT {line}, epoch_us(since) AS moment, 1 AS entered, log_in, pause FROM pieces
+            UNION ALL SELECT {line}, epoch_us(until), -1, 0, 0 FROM pieces
+        ),
+        effects AS (
+            SELECT {line}, cells.cell, sum(entered) AS entered, sum(entered * (ends - moment)) AS part,
+                   sum(log_in) AS log_ins, sum(pause) AS breaks
+            FROM marks
+            JOIN places ON moment // {QUARTER} = quarter AND moment >= epoch_us(places.starts)
+                 AND (until IS NULL OR moment < epoch_us(until))
+            JOIN cells ON cells.cell = places.cell
+            GROUP BY ALL
+        ),
+        times AS (
+            SELECT {line}, day, hour, log_ins, breaks,
+                   coalesce(part, 0) + (ends - starts) * coalesce(sum(entered) OVER (
+                       PARTITION BY {line} ORDER BY cell ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS time
+            FROM (SELECT DISTINCT {line} FROM effects) CROSS JOIN cells LEFT JOIN effects USING ({line}, cell)
+        )"""

@@ -1,0 +1,161 @@
+"""How long until they read it, by Kaplan and Meier: what was never read is censored, not left out.
+
+A delivery that is lost after an hour unread says that reading would have taken longer than an hour, and counts as that:
+it is at risk of being read until then, and of unknown outcome after. The share still unread after t seconds is the
+product, over the seconds up to t, of (1 − read in that second / at risk in it). All in the database, at a resolution
+of one second; a test compares it with ``scipy.stats.ecdf``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from coachsim.analysis.arguments import message_ids
+from coachsim.analysis.keys import Question, checked, columns
+from coachsim.errors import InvalidInput
+from coachsim.log import MessageLog
+
+_FROM = {"sent": "sent_at", "notified": "notified_at"}
+_COUNTS = {"sent": "count(*)", "notified": "count(notified_at)", "read": "count(read_at)", "lost": "count(lost_at)"}
+_Z = 1.959963984540054  # of a 95 % interval
+_EXACT = 1e-9  # a share that only rounding keeps from ½ is ½
+
+
+def time_to_read(
+    log: MessageLog, by: Any = None, since: str = "sent", *, days: Any = None, teams: Any = None
+) -> pd.DataFrame:
+    """Seconds from the send (or the notice) until a share of the deliveries has been read: quartiles, median, 90 %.
+
+    What was never read is censored (Kaplan-Meier): at its loss, on the open day at the log's newest event. A quantile
+    is the least whole second by which at least that share has been read, were nothing ever lost; it is missing
+    (NaN) where so many never read that it is not reached. ``median_low_s`` and ``median_high_s`` are a 95 % interval
+    of the median, from Greenwood's variance with the log-log transformation; the upper end is missing where the data
+    do not bound it.
+
+    ``since`` is ``"sent"``, or ``"notified"``: from ``notified_at``, of the deliveries that have one; how many never
+    got one stands beside it as ``not_notified``. ``by``, ``days`` and ``teams`` as for ``unread_rates``.
+
+    Gives the keys, the counts ``sent``, ``notified``, ``read``, ``unread``, ``lost`` and ``not_notified``, then
+    ``q25_s``, ``median_s``, ``q75_s``, ``q90_s``, ``median_low_s`` and ``median_high_s``. Raises ``InvalidInput``.
+
+        time_to_read(log, by="state_at_send")
+        time_to_read(log, since="notified")
+    """
+    question = Question(log, checked(by), days=days, teams=teams)
+    sums = ", ".join(f"CAST(coalesce(sum({name}), 0) AS BIGINT) AS {name}" for name in _COUNTS)
+    figures = {
+        "q25_s": _first("left_unread", 0.75),
+        "median_s": _first("left_unread", 0.5),
+        "q75_s": _first("left_unread", 0.25),
+        "q90_s": _first("left_unread", 0.1),
+        "median_low_s": _first("unread_low", 0.5),
+        "median_high_s": _first("unread_high", 0.5),
+    }
+    totals = f"totals AS (SELECT {columns(question.by, sums)}, {', '.join(f'{v} AS {k}' for k, v in figures.items())}"
+    return question.answer(
+        f"{_with_steps(question, since)}, {totals} FROM steps {'GROUP BY ALL' if question.keys else ''})"
+        f" SELECT {columns(question.by, 'sent, notified, read, sent - read AS unread, lost, sent - notified')}"
+        f" AS not_notified, {', '.join(figures)} FROM totals"
+    )
+
+
+def read_curve(
+    log: MessageLog,
+    message_id: Any = None,
+    *,
+    messages: Iterable[Any] | None = None,
+    by: Any = None,
+    since: str = "sent",
+    days: Any = None,
+    teams: Any = None,
+) -> pd.DataFrame:
+    """The share read within so many seconds of the send (or the notice), as steps to draw.
+
+    ``read_rate`` estimates the share that would have read within ``seconds`` were nothing ever lost (Kaplan-Meier, as
+    in ``time_to_read``); as long as nothing was lost or is still open it is simply the share that has. ``low`` and
+    ``high`` are its 95 % band (log-log; at 1, where no variance is known, ``low`` stays at its last value).
+    ``at_risk`` deliveries were still unread and readable when that second began; ``read`` had been read when it ended.
+
+    ``message_id`` leaves in one message; ``messages`` several, with a curve of each, its id in the column
+    ``message_id``. ``by``, ``days`` and ``teams`` as for ``unread_rates``: a curve for each group.
+
+    Gives the keys, ``seconds``, ``at_risk``, ``read``, ``read_rate``, ``low``, ``high``: a row at 0, at every second
+    in which something was read, and at the last second known of. Raises ``InvalidInput``, ``UnknownMessage``.
+
+        read_curve(log, message_id)
+        read_curve(log, by="priority", since="notified")
+    """
+    keys = checked(by)
+    ids = None
+    if message_id is not None and messages is not None:
+        raise InvalidInput("Give either 'message_id' or 'messages', not both.", field="messages")
+    if message_id is not None:
+        ids = message_ids(log, [message_id], "message_id")
+    elif messages is not None:
+        ids = message_ids(log, messages, "messages")
+        keys = ("message_id", *keys)
+    question = Question(log, keys, days=days, teams=teams, message_ids=ids)
+    chosen = columns(
+        question.by,
+        "CAST(seconds AS BIGINT) AS seconds, CAST(at_risk AS BIGINT) AS at_risk",
+        "CAST(read_so_far AS BIGINT) AS read",
+        "1 - left_unread AS read_rate, 1 - unread_high AS low, 1 - unread_low AS high",
+    )
+    return question.answer(
+        f"{_with_steps(question, since, drawn=True)} SELECT {chosen} FROM steps WHERE drawn", "seconds"
+    )
+
+
+def _first(share: str, at_most: float) -> str:
+    """The first second at which the share is not over ``at_most``: a DOUBLE, so that it is NaN if there is none."""
+    return f"CAST(min(seconds) FILTER (WHERE {share} <= {at_most + _EXACT}) AS DOUBLE)"
+
+
+def _with_steps(question: Question, since: str, *, drawn: bool = False) -> str:
+    """``WITH … steps``: the counts of each group and second at which something was read or censored, and the estimate.
+
+    ``at_risk`` before it, ``left_unread`` after it (the estimated share) with its band, ``read_so_far``. What has no
+    such second, because it was never notified, has a row where ``seconds`` is missing. ``drawn`` adds a row at 0 and
+    says which rows a curve needs.
+    """
+    if since not in _FROM:
+        raise InvalidInput(f"'since' is 'sent' or 'notified', not {since!r}.", field="since")
+    newest = question.log.newest()
+    question.parameters["newest"] = newest
+    seconds = f"date_sub('second', deliveries.{_FROM[since]}, coalesce(read_at, lost_at, CAST($newest AS TIMESTAMP)))"
+    counted = question.counted(_COUNTS, {"seconds": seconds})
+    source = "counted"
+    if drawn:
+        sums = ", ".join(f"sum({name}) AS {name}" for name in _COUNTS)
+        nothing = ", ".join(f"0 AS {name}" for name in _COUNTS)
+        counted += (
+            f", started AS (SELECT {columns(question.by, 'seconds', sums)} FROM (FROM counted UNION ALL BY NAME"
+            f" SELECT DISTINCT {columns(question.by, '0 AS seconds', nothing)} FROM counted WHERE seconds IS NOT NULL)"
+            " WHERE seconds IS NOT NULL GROUP BY ALL)"
+        )
+        source = "started"
+    group = columns(question.by, "seconds IS NULL")
+    rising = f"(PARTITION BY {group} ORDER BY seconds ROWS UNBOUNDED PRECEDING)"
+    falling = f"(PARTITION BY {group} ORDER BY seconds DESC ROWS UNBOUNDED PRECEDING)"
+    needed = f", read > 0 OR seconds IN (0, max(seconds) OVER (PARTITION BY {group})) AS drawn" if drawn else ""
+    return f"""{counted},
+        risks AS (SELECT *, CAST(sum(sent) OVER {falling} AS DOUBLE) AS at_risk FROM {source}),
+        estimates AS (
+            SELECT *, sum(read) OVER {rising} AS read_so_far,
+                   product((at_risk - read) / at_risk) OVER {rising} AS left_unread,
+                   sum(read / (at_risk * nullif(at_risk - read, 0))) OVER {rising} AS greenwood{needed}
+            FROM risks
+        ),
+        powers AS (
+            SELECT *, CASE WHEN left_unread > 0 AND left_unread < 1
+                      THEN exp({_Z} * sqrt(greenwood) / -ln(left_unread)) END AS power
+            FROM estimates
+        ),
+        steps AS (
+            SELECT *, coalesce(pow(left_unread, power), left_unread) AS unread_low,
+                   coalesce(last_value(pow(left_unread, 1 / power) IGNORE NULLS) OVER {rising}, 1.0) AS unread_high
+            FROM powers
+        )"""
