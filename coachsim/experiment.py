@@ -191,8 +191,8 @@ def _table(rows: list[dict[str, Any]], runs: Runs, wanted: Wanted) -> pd.DataFra
     }
     if runs.reached is False and not runs.interrupted:
         warnings.warn(
-            f"The half-width {wanted.half_width:g} of {wanted.measure} was not reached in {len(runs.tallies[0].seeds):,}"
-            " replications: the intervals say what was. Ask for a wider one.",
+            f"The half-width {wanted.half_width:g} of {wanted.measure} was not reached in"
+            f" {len(runs.tallies[0].seeds):,} replications: the intervals say what was. Ask for a wider one.",
             CoachsimWarning,
             stacklevel=3,
         )

@@ -36,21 +36,26 @@ class _Cluster:
         self._client = client
         self._variants = client.scatter(list(variants), hash=False)
         self.hands = hands
+        self._waiting: dict[Any, Task] = {}
 
     def counted(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Tally]]:
         from distributed import KilledWorker, as_completed
 
-        waiting = {
+        self._waiting = {
             self._client.submit(Variant.counted, self._variants[task.variant], task.seeds, pure=False): task
             for task in tasks
         }
         try:
-            for done in as_completed(list(waiting)):  # type: ignore[no-untyped-call]
-                yield waiting[done], done.result()
+            for done in as_completed(list(self._waiting)):  # type: ignore[no-untyped-call]
+                yield self._waiting[done], done.result()
         except KilledWorker as error:
             raise WorkersLost("A worker of the cluster ended again and again, perhaps for want of memory.") from error
-        finally:
-            self._client.cancel(list(waiting))
+
+    def begun(self) -> Iterator[tuple[Task, Tally]]:
+        finished = [future for future in self._waiting if future.status == "finished"]
+        for future in finished:
+            yield self._waiting[future], future.result()
+        self._client.cancel([future for future in self._waiting if future not in finished])
 
 
 @contextmanager

@@ -167,13 +167,21 @@ class _Counting:
         ]
         self._day_s = math.inf
         last = time.perf_counter()
-        for task, part in workers.counted(tasks):
-            now = time.perf_counter()
-            self._day_s = min(self._day_s, (now - last) * workers.hands / len(task.seeds))
-            last = now
-            self._parts.setdefault(task.start, {})[task.variant] = part
-            self._done += len(task.seeds)
-            self._tell(self._done, total)
+        try:
+            for task, part in workers.counted(tasks):
+                now = time.perf_counter()
+                self._day_s = min(self._day_s, (now - last) * workers.hands / len(task.seeds))
+                last = now
+                self._keep(task, part)
+                self._done += len(task.seeds)
+                self._tell(self._done, total)
+        except KeyboardInterrupt:
+            for task, part in workers.begun():
+                self._keep(task, part)
+            raise
+
+    def _keep(self, task: Task, part: Tally) -> None:
+        self._parts.setdefault(task.start, {})[task.variant] = part
 
 
 def _until_narrow(counting: _Counting, wanted: Wanted, open_until_done: ExitStack) -> bool:

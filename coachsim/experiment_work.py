@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -59,6 +59,10 @@ class Workers(Protocol):
         """Each task with its tally, as they are done."""
         ...
 
+    def begun(self) -> Iterator[tuple[Task, Tally]]:
+        """After an interruption: the tasks that are as good as done; the others are dropped."""
+        ...
+
 
 def usable_cores() -> int:
     """How many cores this process may use."""
@@ -75,6 +79,9 @@ class _Here:
         for task in tasks:
             yield task, self._variants[task.variant].counted(task.seeds)
 
+    def begun(self) -> Iterator[tuple[Task, Tally]]:
+        return iter(())
+
 
 def here(variants: Sequence[Variant]) -> Workers:
     """This process, one task after the other."""
@@ -86,15 +93,23 @@ class _Processes:
         self._pool = pool
         self._variants = variants
         self.hands = hands
+        self._waiting: dict[Future[Tally], Task] = {}
 
     def counted(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Tally]]:
-        waiting: dict[Future[Tally], Task] = {}
+        self._waiting = {}
+        with _main_left_alone():
+            for task in tasks:
+                self._waiting[self._pool.submit(self._variants[task.variant].counted, task.seeds)] = task
+        return self._done(self._waiting)
+
+    def begun(self) -> Iterator[tuple[Task, Tally]]:
+        # Backwards: what is dropped first must not let the next one begin.
+        return self._done([future for future in reversed(self._waiting) if not future.cancel()])
+
+    def _done(self, futures: Iterable[Future[Tally]]) -> Iterator[tuple[Task, Tally]]:
         try:
-            with _main_left_alone():
-                for task in tasks:
-                    waiting[self._pool.submit(self._variants[task.variant].counted, task.seeds)] = task
-            for done in as_completed(waiting):
-                yield waiting[done], done.result()
+            for done in as_completed(futures):
+                yield self._waiting[done], done.result()
         except BrokenProcessPool as error:
             raise WorkersLost(
                 "A worker process ended without an answer, perhaps for want of memory. Try again with processes=1."
