@@ -80,21 +80,24 @@ class Sampler:
             ack=self._ack(rows[_BELLS:]),
         )
 
-    # The same for pairs of agents and messages, of any of the seeds: all arguments run in step.
+    # The same for pairs of people and messages. ``whom`` says which of the columns of ``people`` is each pair's.
 
-    def toasts(self, rep: Micros, agents: Keys, messages: Keys, urgent: Bools, earlier: Micros) -> Micros:
+    def people(self, rep: Micros, agents: Keys) -> Keys:
+        """What is the same for all messages: a column for each agent on the day of their replication."""
+        return self.draws.people(self._heads[:, rep], agents)
+
+    def toasts(self, people: Keys, whom: Micros, messages: Keys, urgent: Bools, earlier: Micros) -> Micros:
         """From a toast to opening; NEVER where it is missed."""
-        rows = self.draws.table(self._heads[:_TOASTS, rep], agents, messages)
         chance = np.where(urgent, self._chance(Priority.URGENT), self._chance(Priority.NORMAL))
-        return self._toast(rows, chance * self._fresh(earlier))
+        return self._toast(self.draws.numbers(people[:_TOASTS, whom], messages), chance * self._fresh(earlier))
 
-    def bells(self, rep: Micros, agents: Keys, messages: Keys) -> Micros:
+    def bells(self, people: Keys, whom: Micros, messages: Keys) -> Micros:
         """From being notified to looking at the bell, or NEVER."""
-        return self._bell(self.draws.table(self._heads[_TOASTS:_BELLS, rep], agents, messages))
+        return self._bell(self.draws.numbers(people[_TOASTS:_BELLS, whom], messages))
 
-    def acks(self, rep: Micros, agents: Keys, messages: Keys) -> Micros:
+    def acks(self, people: Keys, whom: Micros, messages: Keys) -> Micros:
         """From reading to acknowledging, or NEVER."""
-        return self._ack(self.draws.table(self._heads[_BELLS:, rep], agents, messages))
+        return self._ack(self.draws.numbers(people[_BELLS:, whom], messages))
 
     def _chance(self, priority: Priority) -> float:
         """That the day's first toast of this priority is noticed while it is on the screen."""

@@ -65,18 +65,26 @@ class Draws:
         numbers = np.array([[n] for _, n in purposes], dtype=np.uint64)
         return _mix(_mix(start ^ names) ^ numbers)
 
-    def table(self, heads: Keys, agents: Any, message: Any = NO_MESSAGE) -> Floats:
-        """Numbers strictly between 0 and 1: a row for each of ``heads``, a column for each agent.
+    def people(self, heads: Keys, agents: Any) -> Keys:
+        """The part of the hash that is the same for all messages: a row for each of ``heads``, a column for each agent.
 
-        ``heads`` has one column for all agents, or one for each; ``message`` is likewise one message's key, or keys.
+        ``heads`` has one column for all agents, or one for each.
         """
-        bits = _mix(_mix(heads ^ np.atleast_1d(np.asarray(agents, np.uint64))) ^ np.asarray(message, np.uint64))
+        return _mix(heads ^ np.atleast_1d(np.asarray(agents, np.uint64)))
+
+    def numbers(self, people: Keys, message: Any) -> Floats:
+        """Numbers strictly between 0 and 1, shaped like ``people``; ``message`` is one key, or one for each column."""
+        bits = _mix(people ^ np.asarray(message, np.uint64))
         # Half a step up keeps 0 out; the uppermost would round to 1, so it is brought back below.
         bits >>= np.uint64(11)
         numbers = bits.view(np.int64).astype(np.float64)  # of signed ones this is three times as fast
         numbers += 0.5
         numbers *= 2.0**-53
         return np.minimum(numbers, 1.0 - 2.0**-53, out=numbers)
+
+    def table(self, heads: Keys, agents: Any, message: Any = NO_MESSAGE) -> Floats:
+        """The numbers of agents and a message (or one for each agent): a row for each of ``heads``."""
+        return self.numbers(self.people(heads, agents), message)
 
     def uniform(self, purpose: str, agents: Any, message: Any = NO_MESSAGE, n: int = 0, rep: Any = 0) -> Floats:
         """One number strictly between 0 and 1 for each agent (or each pair, if ``message`` is an array too)."""

@@ -9,7 +9,6 @@ each delivery's prompt known, and the least of all prompts from a delivery on, a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from coachsim.outcome import NEVER, STATES, Ints, Outcome
 from coachsim.plan import Days, draw, floor_of
 from coachsim.rota import IN
 from coachsim.scenario import Scenario
-from coachsim.sends import TO_A_TEAM, TO_AN_AGENT
+from coachsim.sends import TO_A_TEAM, TO_AN_AGENT, day_of, slots
 
 Bools = NDArray[np.bool_]
 _CELLS = 1_000_000  # agents × messages × days worked on at once: more would not fit the processor's caches
@@ -34,29 +33,32 @@ def evaluate(scenario: Scenario, seeds: Sequence[int], *, agents: Sequence[Agent
         evaluate(Scenario.load("data/scenarios/weekday.toml"), range(1, 101)).read_at
     """
     people = floor_of(scenario) if agents is None else agents
-    first = outcome(draw(scenario, seeds[:1], agents=people))
-    at_once = max(1, _CELLS // max(1, len(first.agents) * len(first.messages)))
-    rest = (seeds[start : start + at_once] for start in range(1, len(seeds), at_once))
-    return Outcome.joined([first, *(outcome(draw(scenario, some, agents=people)) for some in rest)])
+    cells = len(people) * len(slots(scenario, day_of(scenario, scenario.date)))
+    at_once = max(1, _CELLS // max(1, cells))
+    parts = (seeds[start : start + at_once] for start in range(0, len(seeds), at_once))
+    return Outcome.joined([outcome(draw(scenario, part, agents=people)) for part in parts])
 
 
 def outcome(days: Days) -> Outcome:
     """What these days come to."""
-    rota, night = days.rota, days.rota.length
+    rota, sends = days.rota, days.sends
     row, slot, message_id = _deliveries(days)
-    asked = _Asked.of(days, row, slot)
-    at, expires_at = asked.at, asked.expires_at
+    rep, agent = np.divmod(row, max(len(days.active), 1))
+    at, expires_at = sends.at[slot], sends.expires_at[slot]
     state, login = rota.told(row, at)
     toasted = state == IN
-    prompt = rota.after(row, login, asked.delays(days, toasted, login))
+    reps = len(days.seeds)
+    people = days.sampler.people(np.repeat(np.arange(reps), len(days.active)), np.tile(days.keys, reps))
+    prompt = rota.after(row, login, _delays(days, people, row, slot, toasted, login))
     prompt[prompt >= expires_at] = NEVER
-    look = _looks(night, row, at, prompt)
+    look = _looks(rota.length, row, at, prompt)
     read = np.where(look < expires_at, look, NEVER)
     until = np.where(read == NEVER, expires_at, read)
     notified = np.where((login != NEVER) & (login < until), login, read)
     acknowledged = np.full(len(row), NEVER)
-    confirmed = np.flatnonzero(asked.ack_required & (read != NEVER))
-    acknowledged[confirmed] = rota.after(row[confirmed], read[confirmed], asked.acks(days, confirmed))
+    asked = np.flatnonzero(sends.ack_required[slot] & (read != NEVER))
+    delay = days.sampler.acks(people, row[asked], sends.key[slot[asked]])
+    acknowledged[asked] = rota.after(row[asked], read[asked], delay)
 
     def since_1970(moments: Ints) -> Ints:
         return np.where(moments == NEVER, NEVER, moments + days.day.began_at)
@@ -66,9 +68,9 @@ def outcome(days: Days) -> Outcome:
         agents=days.active,
         messages=tuple(slot.key for slot in days.slots),
         ends_at=days.day.ends_at,
-        rep=asked.rep,
+        rep=rep,
         message=slot,
-        agent=asked.agent,
+        agent=agent,
         message_id=message_id,
         sent_at=at + days.day.began_at,
         state_at_send=state,
@@ -100,50 +102,17 @@ def _looks(night: int, row: Ints, at: Ints, prompt: Ints) -> Ints:
     return least[np.maximum.accumulate(np.where(begins, np.arange(count), 0))]
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """The deliveries as the sampler is asked about them, by row, then time; all fields run in step."""
-
-    rep: Ints
-    agent: Ints
-    agent_key: Keys
-    message_key: Keys
-    at: Ints
-    expires_at: Ints
-    urgent: Bools
-    ack_required: Bools
-    earlier: Ints
-
-    @classmethod
-    def of(cls, days: Days, row: Ints, slot: Ints) -> _Asked:
-        rep, agent = np.divmod(row, max(len(days.active), 1))
-        firsts = np.searchsorted(row, np.arange(days.rota.rows))
-        return cls(
-            rep=rep,
-            agent=agent,
-            agent_key=days.keys[agent],
-            message_key=days.sends.key[slot],
-            at=days.sends.at[slot],
-            expires_at=days.sends.expires_at[slot],
-            urgent=days.sends.urgent[slot],
-            ack_required=days.sends.ack_required[slot],
-            earlier=np.arange(len(row)) - firsts[row],
-        )
-
-    def delays(self, days: Days, toasted: Bools, login: Ints) -> Ints:
-        """From being told to opening for this delivery's own sake, or NEVER: by its toast, else by the bell."""
-        delays = np.full(len(toasted), NEVER)
-        those = np.flatnonzero(toasted)
-        delays[those] = days.sampler.toasts(
-            self.rep[those], self.agent_key[those], self.message_key[those], self.urgent[those], self.earlier[those]
-        )
-        those = np.flatnonzero((delays == NEVER) & (login != NEVER))
-        delays[those] = days.sampler.bells(self.rep[those], self.agent_key[those], self.message_key[those])
-        return delays
-
-    def acks(self, days: Days, those: Ints) -> Ints:
-        """From reading to acknowledging, or NEVER, for some of the deliveries."""
-        return days.sampler.acks(self.rep[those], self.agent_key[those], self.message_key[those])
+def _delays(days: Days, people: Keys, row: Ints, slot: Ints, toasted: Bools, login: Ints) -> Ints:
+    """From being told to opening for each delivery's own sake, or NEVER: by its toast, else by the bell."""
+    firsts = np.searchsorted(row, np.arange(days.rota.rows))
+    delays = np.full(len(row), NEVER)
+    those = np.flatnonzero(toasted)
+    mine, sent = row[those], slot[those]
+    sampler, sends = days.sampler, days.sends
+    delays[those] = sampler.toasts(people, mine, sends.key[sent], sends.urgent[sent], those - firsts[mine])
+    those = np.flatnonzero((delays == NEVER) & (login != NEVER))
+    delays[those] = sampler.bells(people, row[those], sends.key[slot[those]])
+    return delays
 
 
 # --- who gets what ---
@@ -153,8 +122,8 @@ def _deliveries(days: Days) -> tuple[Ints, Ints, Ints]:
     """Row, slot and message_id of every delivery, by row, then slot."""
     reps, count, planned = len(days.seeds), len(days.active), len(days.slots)
     goes = np.zeros((reps, count, planned), np.bool_)
-    for slots, audience in _alike(days):
-        _address(days, goes, slots, audience)
+    for those, audience in _alike(days):
+        _address(days, goes, those, audience)
     row, slot = np.divmod(np.flatnonzero(goes), max(planned, 1))
     # Ids are the moment of sending, bumped if taken: sorted, with at least 1 between two that were sent.
     sent = goes.any(axis=1)
@@ -174,26 +143,26 @@ def _alike(days: Days) -> Iterator[tuple[Ints, str | Audience]]:
         yield np.array(numbers), Audience.from_json(to) if isinstance(to, dict) else to
 
 
-def _address(days: Days, goes: Bools, slots: Ints, audience: str | Audience) -> None:
-    """Marks in ``goes`` (days × agents × slots) who gets the messages of these slots."""
+def _address(days: Days, goes: Bools, those: Ints, audience: str | Audience) -> None:
+    """Marks in ``goes`` (days × agents × slots) who gets the messages of those slots."""
     if not len(days.active):
         return
     if audience == TO_A_TEAM:
-        goes[:, :, slots] = days.choices.team_of[None, :, None] == days.picks[slots].T[:, None, :]
+        goes[:, :, those] = days.choices.team_of[None, :, None] == days.picks[those].T[:, None, :]
     elif audience == TO_AN_AGENT:
-        goes[np.arange(len(days.seeds)), days.picks[slots], slots[:, None]] = True
+        goes[np.arange(len(days.seeds)), days.picks[those], those[:, None]] = True
     elif isinstance(audience, Audience) and not audience.everyone:
         members = np.array([_matches(agent, audience) for agent in days.active], np.bool_)
-        goes[:, :, slots] = members[:, None]
+        goes[:, :, those] = members[:, None]
         states = audience.filter.state if audience.filter else ()
         if states:
             wanted = np.isin(np.arange(len(STATES)), [STATES.index(AgentState(state)) for state in states])
-            for slot in slots.tolist():
+            for slot in those.tolist():
                 at = np.full(days.rota.rows, days.sends.at[slot])
                 now = days.rota.told(np.arange(days.rota.rows), at)[0]
                 goes[:, :, slot] &= wanted[now].reshape(len(days.seeds), -1)
     else:
-        goes[:, :, slots] = True
+        goes[:, :, those] = True
 
 
 def _matches(agent: Agent, audience: Audience) -> bool:

@@ -137,18 +137,12 @@ def plan_of(days: Days) -> Plan:
     """The first of the days."""
     ids = [agent.agent_id for agent in days.active]
     one, began_at = days.rota, days.day.began_at
-    mine = slice(0, int(np.searchsorted(one.row, len(ids))))
+    order = one.by_time()
+    order = order[one.row[order] < len(ids)]
+    columns = (each[order].tolist() for each in (one.at, one.row, one.state, one.reason))
     changes = [
         Change(began_at + at, ids[row], STATES[state], None if reason == NEVER else one.reasons[reason])
-        for at, row, state, reason in sorted(
-            zip(
-                one.at[mine].tolist(),
-                one.row[mine].tolist(),
-                one.state[mine].tolist(),
-                one.reason[mine].tolist(),
-                strict=True,
-            )
-        )
+        for at, row, state, reason in zip(*columns, strict=True)
     ]
     opening = sum(change.at == began_at for change in changes)
     spans: list[list[tuple[int, int]]] = [[] for _ in ids]

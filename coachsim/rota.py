@@ -48,19 +48,16 @@ class Rota:
         put(self, "_gone", np.append(0, np.cumsum(self.span_end - self.span_start)))
         put(self, "_first_span", np.searchsorted(self.span_row, np.arange(self.rows + 1)))
 
-    def _change_before(self, row: Ints, at: Ints) -> Ints:
-        """The newest change at or before each moment, in any row up to this one; -1 if there is none."""
-        return np.searchsorted(self._keys, row * self.length + at, side="right") - 1
-
-    def states(self, row: Ints, at: Ints) -> Codes:
-        """The state of each row at a moment, what changes at that very moment included."""
-        return self.told(row, at)[0]
+    def by_time(self) -> Ints:
+        """The places of the changes in the order in which they happen: by time, then row."""
+        return np.argsort(self.at, kind="stable")
 
     def told(self, row: Ints, at: Ints) -> tuple[Codes, Ints]:
-        """The state of each row at a moment, and the first moment from then on at which it is logged in, or NEVER."""
-        newest = self._change_before(row, at)
+        """The state of each row at a moment, what changes at that very moment included; and the first moment from then
+        on at which it is logged in, or NEVER."""
         if not len(self.row):
             return np.full(len(row), OUT, dtype=np.int8), np.full(len(row), NEVER)
+        newest = np.searchsorted(self._keys, row * self.length + at, side="right") - 1
         state = np.where((newest >= 0) & (self.row[newest] == row), self.state[newest], np.int8(OUT))
         login = self._next_in[newest + 1]
         place = np.minimum(login, len(self.row) - 1)
