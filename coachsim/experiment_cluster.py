@@ -46,7 +46,7 @@ class _Cluster:
             for task in tasks
         }
         try:
-            for done in as_completed(list(self._waiting)):  # type: ignore[no-untyped-call]
+            for done in as_completed(list(self._waiting), loop=self._client.loop):  # type: ignore[no-untyped-call]
                 yield self._waiting[done], done.result()
         except KilledWorker as error:
             raise WorkersLost("A worker of the cluster ended again and again, perhaps for want of memory.") from error

@@ -77,7 +77,7 @@ def _summed(fates: Ints) -> Ints:
     return total
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Tally:
     """What R days of one scenario came to, day i with ``seeds[i]``.
 
@@ -99,6 +99,9 @@ class Tally:
     quantiles: Ints
     curve: Ints
     curve_by_message: Ints
+
+    def __repr__(self) -> str:
+        return f"<Tally of {len(self.seeds)} days, {len(self.agents)} agents, {len(self.messages)} messages>"
 
     @property
     def team_names(self) -> tuple[str, ...]:
