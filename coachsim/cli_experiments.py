@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 import uuid
+import warnings
 from pathlib import Path
 from typing import Any
 
 import coachsim
-from coachsim.errors import InvalidInput
+from coachsim.errors import CoachsimWarning, InvalidInput
 
 _ENDINGS = (".csv", ".parquet")
 
@@ -37,15 +38,18 @@ def compare(arguments: argparse.Namespace) -> None:
     _check(arguments)
     if out is not None and out.exists():
         raise _taken(out)
-    table = coachsim.compare(
-        [coachsim.Scenario.load(path) for path in arguments.scenario],
-        replications=arguments.replications,
-        half_width=arguments.half_width,
-        measure=arguments.measure,
-        seed=arguments.seed,
-        cluster=arguments.cluster,
-        progress=sys.stderr.isatty(),
-    )
+    scenarios = [coachsim.Scenario.load(path) for path in arguments.scenario]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CoachsimWarning)  # the table says it
+        table = coachsim.compare(
+            scenarios,
+            replications=arguments.replications,
+            half_width=arguments.half_width,
+            measure=arguments.measure,
+            seed=arguments.seed,
+            cluster=arguments.cluster,
+            progress=sys.stderr.isatty(),
+        )
     print(as_text(table))
     if out is not None:
         _write(table, out)
