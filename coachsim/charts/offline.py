@@ -13,23 +13,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import altair as alt
 import vl_convert
 
+from coachsim.charts.quick import alt
 from coachsim.errors import CoachsimError
 
 # Nothing from anywhere: a specification that asks for a file fails instead of fetching it.
 _NOWHERE: list[str] = []
 _MAKE = """
 import sys
-import altair
-altair.JupyterChart.enable_offline(True)
-sys.stdout.buffer.write(altair.JupyterChart._esm.encode())
+from coachsim.charts.quick import alt
+alt.JupyterChart.enable_offline(True)
+sys.stdout.buffer.write(alt.JupyterChart._esm.encode())
 """
 _LONGEST_S = 120.0
 
 
-def widget(chart: alt.TopLevelSpec, *, script: str | None = None) -> alt.JupyterChart:
+def widget(chart: alt.TopLevelSpec | None, *, script: str | None = None) -> alt.JupyterChart:
     """The chart as a widget; ``widget.chart = …`` draws another one in its place.
 
     ``script`` is what ``widget_script()`` gave, where that was called before, in a thread.

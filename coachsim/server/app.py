@@ -254,4 +254,6 @@ def _desk(options: Options, url: str) -> Desk | None:
         if options.desk:
             print("There is no folder of dashboards: the desk is left out.", file=sys.stderr)
         return None
-    return Desk(folder, url, options.data_dir.absolute() / "cache", orphan_after=options.orphan_after)
+    data = options.data_dir.absolute()
+    scenarios = [data / "scenarios", *([options.practice.absolute().parent] if options.practice else [])]
+    return Desk(folder, url, data / "cache", orphan_after=options.orphan_after, scenarios=tuple(scenarios))

@@ -34,13 +34,17 @@ def dashboards() -> Path | None:
 
 @dataclass
 class Desk:
-    """Runs Voila and knows where it listens. ``url`` is the front door's address, for the kernels."""
+    """Runs Voila and knows where it listens. ``url`` is the front door's address, for the kernels.
+
+    ``scenarios`` are folders whose scenarios the what-if page offers, besides those that come with coachsim.
+    """
 
     folder: Path
     url: str
     cache: Path
     base_url: str = "/desk/"
     orphan_after: float = 90.0
+    scenarios: tuple[Path, ...] = ()
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     port: int | None = None
     process: asyncio.subprocess.Process | None = None
@@ -101,6 +105,8 @@ class Desk:
     def _environment(self) -> dict[str, str]:
         environment = dict(os.environ)
         environment["COACHSIM_URL"] = self.url
+        environment["COACHSIM_CACHE"] = str(self.cache)
+        environment["COACHSIM_SCENARIOS"] = os.pathsep.join(map(str, self.scenarios))
         environment["JUPYTER_PATH"] = _joined(str(_TEMPLATES), environment.get("JUPYTER_PATH"))
         environment["PYTHONPATH"] = _joined(str(_PACKAGE.parent), environment.get("PYTHONPATH"))
         if environment.get("PYTHONDONTWRITEBYTECODE") and not _compiled("voila"):

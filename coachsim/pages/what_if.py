@@ -1,0 +1,315 @@
+"""WhatIfPage: change a day with sliders, and see at once who reads what, when, and who is missed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import traitlets
+from ipyvuetify.VuetifyTemplate import VuetifyTemplate
+from ipywidgets import widget_serialization
+
+from coachsim.errors import CoachsimError
+from coachsim.pages.what_if_controls import Asked, Json, asked, choices
+from coachsim.pages.what_if_scenarios import Offer, folders, offers
+from coachsim.pages.what_if_work import SPANS, Bench, Job, Results, Superseded, View, shown, specifications
+from coachsim.scenario import Scenario
+
+if TYPE_CHECKING:
+    from coachsim.models import Agent
+    from coachsim.tally import Tally
+
+_HERE = Path(__file__).parent
+_PROGRESS_S = 0.2
+_logger = logging.getLogger(__name__)
+
+
+def _text(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+class WhatIfPage(VuetifyTemplate):
+    """The what-if page: a scenario as it is (A) beside a variant of it (B), on the same people and days.
+
+    ``scenario`` is one made in code; without it, the page offers the TOML files of ``folder``, or of the server's and
+    the bundled ones. Show it as the last line of a cell. ``await page.close_page()`` ends its work.
+    """
+
+    template = traitlets.Unicode(f"{_text('what_if.vue')}<style>\n{_text('what_if.css')}</style>\n").tag(sync=True)
+    curves = traitlets.Any().tag(sync=True, **widget_serialization)
+    missed = traitlets.Any().tag(sync=True, **widget_serialization)
+
+    def __init__(self, scenario: Scenario | None = None, *, folder: Path | str | None = None) -> None:
+        self._given = scenario
+        self._folders = folders(folder)
+        self._offers: list[Offer] = []
+        self._scenario: Scenario | None = None
+        self._chosen = 0
+        self._agents: list[Agent] = []
+        self._choices: Json = {}
+        self._view = View()
+        self._bench = Bench()
+        self._job: Job | None = None
+        self._results: Results | None = None
+        self._shown: Json | None = None
+        self._working: asyncio.Task[None] | None = None
+        self._script: str | None = None
+        self._drawing = asyncio.Lock()
+        self._jobs: set[asyncio.Task[None]] = set()
+        super().__init__()
+
+    @property
+    def variant(self) -> Scenario | None:
+        """Scenario B of the results that are shown; None before there are any."""
+        return self._results.job.asked.b if self._results else None
+
+    @property
+    def tallies(self) -> tuple[Tally, Tally] | None:
+        """What A and B came to, as shown; None before that."""
+        return (self._results.a, self._results.b) if self._results else None
+
+    async def close_page(self) -> None:
+        """Ends what runs in the background."""
+        if self._job is not None:
+            self._job.stop.set()
+        running = [*self._jobs, *([self._working] if self._working else [])]
+        for job in running:
+            job.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    # --- to the browser ---
+
+    def _tell(self, method: str, data: Json) -> None:
+        self.send({"method": method, "args": [data]})
+
+    def failed(self, error: BaseException) -> None:
+        """An error nobody expected: it is logged, and said on the page, and the page goes on."""
+        _logger.error("The what-if page failed at something.", exc_info=error)
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        self._tell("trouble", {"sentence": f"Something went wrong in the page ({said}). Reload if it goes on."})
+
+    # --- from the browser: only these events, and never ipyvue's own requests to import a module or call a function ---
+
+    def set_state(self, sync_data: Json) -> None:
+        """Browsers set nothing here: what they report comes as events."""
+
+    def _handle_event(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        try:
+            name = content.get("event") if isinstance(content, dict) else None
+            if name not in self.events or "create_widget" in content or "update_ref" in content:
+                _logger.warning("Refused a message that no control of the what-if page sends.")
+                return
+            data = content.get("data")
+            getattr(self, f"vue_{name}")(data if isinstance(data, dict) else {})
+        except Exception as error:
+            self.failed(error)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs a request of the browser in the background; the one place that catches what it did not expect."""
+
+        async def guarded() -> None:
+            try:
+                await work
+            except CoachsimError as error:
+                self._tell("trouble", {"sentence": error.message})
+            except Exception as error:
+                self.failed(error)
+
+        job = asyncio.ensure_future(guarded())
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+
+    def vue_page_ready(self, data: Json) -> None:
+        """A browser has drawn the frame and wants what there is."""
+        self._view = replace(self._view, dark=bool(data.get("dark")))
+        if self._scenario is None:
+            self._in_background(self._begin())
+        else:
+            self._tell_scenario()
+            if self._shown is not None:
+                self._tell("results", self._shown)
+        self._in_background(self._draw())
+
+    async def _begin(self) -> None:
+        if self._given is None:
+            self._offers = await asyncio.to_thread(offers, self._folders)
+            if not self._offers:
+                where = " or ".join(str(folder) for folder in self._folders)
+                self._tell(
+                    "empty", {"sentence": f"There is no scenario in {where}. Put a TOML file there, and reload."}
+                )
+                return
+        await self._load(0)
+
+    def vue_choose(self, data: Json) -> None:
+        """Another scenario was chosen."""
+        number = data.get("number")
+        if isinstance(number, int) and 0 <= number < len(self._offers):
+            self._in_background(self._load(number))
+
+    async def _load(self, number: int) -> None:
+        self._chosen = number
+        try:
+            scenario, agents = await asyncio.to_thread(_opened, self._given or self._offers[number].path)
+        except CoachsimError as error:
+            self._tell("refused", {"number": number, "names": self._names(), "sentence": error.message})
+            return
+        if number == self._chosen:  # not if another was chosen meanwhile
+            self._stop()
+            self._results = self._shown = None
+            self._scenario, self._agents, self._choices = scenario, agents, choices(scenario, agents)
+            self._tell_scenario()
+
+    def _names(self) -> list[str]:
+        return [offer.name for offer in self._offers] or ([self._given.name] if self._given else [])
+
+    def _tell_scenario(self) -> None:
+        assert self._scenario is not None
+        about = {"name": self._scenario.name, "description": self._scenario.description}
+        self._tell("scenario", about | {"names": self._names(), "number": self._chosen, "choices": self._choices})
+
+    # --- sliders moved: check, play, show; the newest wins ---
+
+    def vue_ask(self, data: Json) -> None:
+        """The controls are so now."""
+        if self._scenario is None:
+            return
+        form = data.get("form")
+        ticket = int(data["ticket"])
+        wanted = asked(self._scenario, form if isinstance(form, dict) else {})
+        self._tell("checked", {"ticket": ticket, "faults": wanted.faults})
+        if not wanted.faults:
+            self._play(ticket, wanted)
+
+    def _play(self, ticket: int, wanted: Asked) -> None:
+        self._stop()
+        self._job = Job(ticket, wanted, {agent.agent_id: agent.name for agent in self._agents})
+        if self._working is None or self._working.done():
+            self._working = asyncio.ensure_future(self._work())
+
+    def _stop(self) -> None:
+        if self._job is not None:
+            self._job.stop.set()
+
+    async def _work(self) -> None:
+        """Plays the newest job until there is none that is newer: one thread at a time."""
+        done: Job | None = None
+        while (job := self._job) is not None and job is not done and not job.stop.is_set():
+            done = job
+            try:
+                await self._one(job)
+            except Superseded:
+                continue
+            except CoachsimError as error:
+                self._tell("failed", {"ticket": job.ticket, "sentence": error.message})
+            except Exception as error:
+                self._tell("failed", {"ticket": job.ticket, "sentence": ""})
+                self.failed(error)
+
+    async def _one(self, job: Job) -> None:
+        loop = asyncio.get_running_loop()
+        told = 0.0
+
+        def tell(days: int, total: int) -> None:
+            nonlocal told
+            if time.monotonic() - told > _PROGRESS_S:
+                told = time.monotonic()
+                progress = {"ticket": job.ticket, "done": days, "total": total}
+                loop.call_soon_threadsafe(self._tell, "progress", progress)
+
+        results = await asyncio.to_thread(self._bench.play, job, tell)
+        page = await asyncio.to_thread(shown, results)
+        if job.stop.is_set():
+            raise Superseded("Something newer was asked for.")
+        self._results, self._shown = results, page
+        self._tell("results", page)
+        await self._draw()
+
+    # --- charts ---
+
+    def vue_view(self, data: Json) -> None:
+        """The results are to be drawn otherwise: over another span, as differences, in the dark."""
+        span, what = data.get("span"), data.get("what")
+        self._view = View(
+            span if span in SPANS else self._view.span,
+            what if what in ("curves", "differences") else self._view.what,
+            bool(data.get("dark", self._view.dark)),
+        )
+        self._in_background(self._draw())
+
+    async def _draw(self) -> None:
+        """Draws the results that there are now; the first time with the script, which may have to be made."""
+        async with self._drawing:
+            if self._script is None:
+                self._script = await asyncio.to_thread(_chart_script)
+            from coachsim.charts import offline  # by now it is there
+
+            results, view = self._results, self._view
+            if results is None:
+                return
+            drawn = await asyncio.to_thread(specifications, results, view)
+            if results is not self._results:
+                return  # newer ones are on their way here
+            for name, specification in drawn.items():
+                chart = getattr(self, name)
+                if chart is None:
+                    chart = offline.widget(None, script=self._script)
+                    chart.spec = specification
+                    setattr(self, name, chart)
+                else:
+                    chart.spec = specification
+
+    # --- files ---
+
+    def vue_save(self, data: Json) -> None:
+        """The variant as a scenario file."""
+        form = data.get("form")
+        if self._scenario is None:
+            return
+        wanted = asked(self._scenario, form if isinstance(form, dict) else {})
+        if wanted.faults:
+            self._tell("checked", {"ticket": -1, "faults": wanted.faults})
+            return
+        named = ", ".join([self._scenario.name, *wanted.changes])[:80]
+        text = wanted.b.model_copy(update={"name": named}).to_toml()
+        self._tell("file", {"name": f"{_file_name(named)}.toml", "type": "application/toml", "text": text})
+
+    def vue_download(self, _data: Json) -> None:
+        """The results that are shown, as CSV."""
+        if self._results is not None:
+            self._in_background(self._download(self._results))
+
+    async def _download(self, results: Results) -> None:
+        from coachsim.pages.what_if_results import results_csv
+
+        made = results.job.asked
+        about = {
+            "scenario": made.a.name,
+            "variant": ", ".join(made.changes) or "as it is",
+            "counted": made.message or "all messages",
+        }
+        text = await asyncio.to_thread(results_csv, results.a, results.b, results.job.names, about=about)
+        self._tell("file", {"name": f"{_file_name(made.a.name)}-what-if.csv", "type": "text/csv", "text": text})
+
+
+def _opened(given: Scenario | Path) -> tuple[Scenario, list[Agent]]:
+    from coachsim.plan import floor_of
+
+    scenario = given if isinstance(given, Scenario) else Scenario.load(given)
+    return scenario, floor_of(scenario)
+
+
+def _chart_script() -> str:
+    from coachsim.charts.offline import widget_script
+
+    return widget_script()
+
+
+def _file_name(name: str) -> str:
+    kept = "".join(char if char.isalnum() else "-" for char in name.lower())
+    return "-".join(filter(None, kept.split("-")))[:60] or "scenario"

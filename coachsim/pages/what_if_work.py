@@ -1,0 +1,144 @@
+"""The what-if page's work, in a thread of its own: days are played, counted and drawn there; the newest job wins."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from coachsim.errors import CoachsimError
+from coachsim.pages.what_if_controls import Asked, Json
+
+if TYPE_CHECKING:
+    from coachsim.scenario import Scenario
+    from coachsim.tally import Tally
+
+_KEPT = 6
+SPANS = {"hour": 60, "4 hours": 240, "day": 1_440}
+"""How far the curves are drawn, in minutes since the send."""
+
+
+class Superseded(CoachsimError):
+    """Something newer was asked for; what was under way is dropped."""
+
+    code = "superseded"
+
+
+@dataclass(frozen=True)
+class View:
+    """How the results are drawn."""
+
+    span: str = "hour"
+    what: str = "curves"
+    dark: bool = False
+
+
+@dataclass
+class Job:
+    """What was asked for with ``ticket``. ``stop`` is set when something newer was."""
+
+    ticket: int
+    asked: Asked
+    names: Mapping[str, str]
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """The two tallies of a job."""
+
+    job: Job
+    a: Tally
+    b: Tally
+
+
+@dataclass(frozen=True, eq=False)
+class _Counted:
+    scenario: Scenario
+    message: str | None
+    replications: int
+    seed: int
+    tally: Tally
+
+
+class Bench:
+    """Plays days; keeps the last few tallies, since the baseline is the same while a slider moves."""
+
+    def __init__(self) -> None:
+        self._kept: list[_Counted] = []
+
+    def play(self, job: Job, tell: Callable[[int, int], None]) -> Results:
+        """Both tallies of a job; ``tell`` hears how many days are done, of how many. Call it in a thread.
+
+        Raises ``Superseded`` soon after ``job.stop`` is set, and what ``run`` raises.
+        """
+        from coachsim.experiment import run  # pandas comes with it: not before the page is drawn
+
+        def progress(done: int, total: int) -> None:
+            if job.stop.is_set():
+                raise Superseded("Something newer was asked for.")
+            tell(done, total)
+
+        asked = job.asked
+        wanted = [asked.a] if asked.a == asked.b else [asked.a, asked.b]
+        missing = [scenario for scenario in wanted if self._find(scenario, asked) is None]
+        if missing:
+            # In this process only: a page of a server shares the machine with the delivery of messages.
+            tallies = run(
+                missing,
+                replications=asked.replications,
+                seed=asked.seed,
+                message=asked.message,
+                processes=1,
+                progress=progress,
+            )
+            for scenario, tally in zip(missing, tallies, strict=True):
+                self._kept.append(_Counted(scenario, asked.message, asked.replications, asked.seed, tally))
+        a, b = self._find(asked.a, asked), self._find(asked.b, asked)
+        assert a is not None and b is not None
+        # The baseline is looked up most often, so it is kept longest.
+        others = [one for one in self._kept if one is not a and one is not b]
+        self._kept = [*others[-_KEPT:], b, a]
+        return Results(job, a.tally, b.tally)
+
+    def _find(self, scenario: Scenario, asked: Asked) -> _Counted | None:
+        for one in self._kept:
+            same = (one.message, one.replications, one.seed) == (asked.message, asked.replications, asked.seed)
+            if same and one.scenario == scenario:
+                return one
+        return None
+
+
+def shown(results: Results) -> Json:
+    """The results as the page has them, without the charts."""
+    from coachsim.pages import what_if_results as says
+
+    a, b, asked = results.a, results.b, results.job.asked
+    return {
+        "ticket": results.job.ticket,
+        "replications": len(b.seeds),
+        "seed": asked.seed,
+        "changes": asked.changes,
+        "cards": says.cards(a, b),
+        "sentences": says.sentences(a, b),
+        "sent": int(b.totals.sent.sum()),
+        "read": int(b.totals.read.sum()),
+        "teams": says.team_rows(a, b),
+        "agents": says.agent_rows(a, b, results.job.names),
+    }
+
+
+def specifications(results: Results, view: View) -> dict[str, Json]:
+    """The charts of the results, as Vega-Lite has them."""
+    from coachsim.charts import what_if as charts
+    from coachsim.pages import what_if_results as says
+
+    a, b = results.a, results.b
+    minutes = SPANS[view.span]
+    if view.what == "differences":
+        curves: Any = charts.differences(says.difference_rows(a, b, minutes), dark=view.dark)
+    else:
+        curves = charts.read_curves(says.curve_rows(a, b, minutes), dark=view.dark, legend=False)
+    missed = charts.missed_by_team(says.team_rows(a, b), dark=view.dark, legend=False)
+    return {"curves": curves.to_dict(), "missed": missed.to_dict()}
