@@ -5,14 +5,16 @@ so only the earliest matters; a prompt that is no longer the due one is stale wh
 cancelled. State changes and sends are one sorted script. At one moment, SimPy's priorities put state changes before
 sends, those before reading, that before acknowledging, and within a kind agents in the order of their ids.
 
-The engine gives commands through ``act`` and learns what came of them, and of everybody else's commands, through
-``observe``: in a simulation both happen at once, on a practice floor ``observe`` is called when an event is committed.
+The engine gives commands to the floor and learns what came of them, and of everybody else's commands, through
+``observe``. In a simulation the floor is its own; on a practice floor its commands go through ``act``, which ticks and
+takes the events on to the host.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 import simpy
@@ -23,11 +25,9 @@ from coachsim.floor import Events, Floor
 from coachsim.minds import Drawn, Mind
 from coachsim.models import AgentState, Connected, Event, Message, Read, Sent, StateChanged
 from coachsim.plan import Change, Plan, Send
-from coachsim.state import FloorState
 
 PLAN = "plan"
-Command = Callable[[Floor, int], Events]
-Act = Callable[[int, Command], object]
+Act = Callable[..., object]
 
 _OUT = AgentState.LOGGED_OUT
 
@@ -49,20 +49,37 @@ class _Step(simpy.Event):
         env.schedule(self, priority, at - env.now)  # type: ignore[arg-type]
 
 
-class Engine:
-    """Plays ``plan`` by ``act(at, command)``; ``floor`` is what it looks at and never changes.
+class _Through:
+    """A floor's commands, each given through ``act``."""
 
-    A command is a function of the floor to act on and the time, as the methods of ``Floor`` are.
+    def __init__(self, act: Act) -> None:
+        self._act = act
+
+    def __getattr__(self, name: str) -> Act:
+        return partial(self._give, getattr(Floor, name))
+
+    def _give(self, command: Callable[..., Events], at: int, *args: Any, **kwargs: Any) -> None:
+        self._act(at, command, *args, **kwargs)
+
+    def tick(self, at: int) -> None:
+        """Nothing: ``act`` sees to it."""
+
+
+class Engine:
+    """Plays ``plan`` on ``floor``, which hands every event to ``observe``.
+
+    With ``act``, it only looks at ``floor``: a command is then given by ``act(at, command, *args, **kwargs)``, with a
+    method of ``Floor``, and what is due before it is the business of ``act``.
 
     Call ``open_day`` at the day's start; to join a floor that is in the middle of it, give ``start`` (µs) and call
     ``recover``. ``virtual`` are the agents whom the engine plays; take one out and it stops at once.
     """
 
-    def __init__(self, plan: Plan, floor: FloorState, act: Act, *, start: int | None = None) -> None:
+    def __init__(self, plan: Plan, floor: Floor, act: Act | None = None, *, start: int | None = None) -> None:
         self.plan = plan
         self.virtual: set[str] = set(plan.keys)
         self._floor = floor
-        self._act = act
+        self._do = floor if act is None else cast(Floor, _Through(act))
         self.env = simpy.Environment(initial_time=plan.day.began_at if start is None else start)
         self._minds = {
             agent_id: Mind(agent_id, rank, plan.presence[agent_id]) for rank, agent_id in enumerate(plan.keys)
@@ -96,7 +113,7 @@ class Engine:
 
     def open_day(self) -> None:
         """Brings the roster and everybody on it to where the plan has them when the day opens."""
-        self._act(self.now, lambda floor, at: floor.set_agents(at, self.plan.agents, actor=PLAN))
+        self._do.set_agents(self.now, self.plan.agents, actor=PLAN)
         self.recover()
 
     def recover(self) -> None:
@@ -135,21 +152,20 @@ class Engine:
             _Step(self.env, item.at, _SEND, self._send, item)
 
     def _change(self, step: Any) -> None:
+        self._do.tick(step.at)
         change: Change = step._value
         if change.agent_id in self.virtual:
             self._bring(change.at, self._minds[change.agent_id], change.state, change.reason)
         self._next_in_script()
 
     def _send(self, step: Any) -> None:
+        self._do.tick(step.at)
         draft, sender = step._value.draft, step._value.sender
         try:
-            self._act(step.at, lambda floor, at: floor.send(at, draft, actor=sender))
+            self._do.send(step.at, draft, actor=sender)
         except (EmptyAudience, InactiveAgent, NotFound) as error:
             detail = {"request_id": draft.request_id, "because": error.message}
-            self._act(
-                step.at,
-                lambda floor, at: floor.audit(at, actor=sender, action="not_sent", subject="message", detail=detail),
-            )
+            self._do.audit(step.at, actor=sender, action="not_sent", subject="message", detail=detail)
         self._next_in_script()
 
     def _align(self, minds: Iterable[Mind]) -> None:
@@ -157,7 +173,7 @@ class Engine:
         ours = [mind for mind in minds if mind.agent_id in self.virtual]
         for mind in ours:
             if mind.row.agent.active and (mind.row.page or not mind.row.connected):
-                self._connect(now, mind.agent_id)
+                self._do.connect(now, mind.agent_id, actor=PLAN, page=False)
         states = self.plan.states_at(now)
         for mind in ours:
             wanted = states.get(mind.agent_id)
@@ -166,16 +182,13 @@ class Engine:
             elif wanted is not None and wanted != (mind.row.state, mind.row.reason):
                 self._bring(now, mind, *wanted)
 
-    def _connect(self, at: int, agent_id: str) -> None:
-        self._act(at, lambda floor, at: floor.connect(at, agent_id, actor=PLAN, page=False))
-
     def _bring(self, at: int, mind: Mind, state: AgentState, reason: str | None) -> None:
         row, agent_id = mind.row, mind.agent_id
         if not row.agent.active:
             return
         if row.state is _OUT and state is AgentState.BREAK:
-            self._act(at, lambda floor, at: floor.set_state(at, agent_id, AgentState.LOGGED_IN, actor=PLAN))
-        self._act(at, lambda floor, at: floor.set_state(at, agent_id, state, actor=PLAN, reason=reason))
+            self._do.set_state(at, agent_id, AgentState.LOGGED_IN, actor=PLAN)
+        self._do.set_state(at, agent_id, state, actor=PLAN, reason=reason)
 
     # --- what agents notice ---
 
@@ -266,6 +279,7 @@ class Engine:
             self._become_due(mind, mind.prompts[message_id], message_id)
 
     def _look(self, step: Any) -> None:
+        self._do.tick(step.at)
         mind: Mind = step._value
         agent_id, row = mind.agent_id, mind.row
         if mind.due != step.at or agent_id not in self.virtual:
@@ -277,7 +291,7 @@ class Engine:
             return
         mind.due = None
         if row.state is not _OUT:
-            self._act(step.at, lambda floor, at: floor.open_inbox(at, agent_id, actor=PLAN))
+            self._do.open_inbox(step.at, agent_id, actor=PLAN)
 
     def _has_read(self, event: Read) -> None:
         mind = self._minds.get(event.agent_id)
@@ -299,7 +313,8 @@ class Engine:
             _Step(self.env, at, priority, self._acknowledge, (mind, drawn.message_id))
 
     def _acknowledge(self, step: Any) -> None:
+        self._do.tick(step.at)
         mind, message_id = step._value
         agent_id, row = mind.agent_id, mind.row
         if agent_id in self.virtual and message_id in row.inbox and row.state is not _OUT:
-            self._act(step.at, lambda floor, at: floor.acknowledge(at, agent_id, message_id, actor=PLAN))
+            self._do.acknowledge(step.at, agent_id, message_id, actor=PLAN)

@@ -11,10 +11,11 @@ import logging
 import time
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from coachsim.clock import PacedClock, SystemClock
 from coachsim.days import Schedule
-from coachsim.engine import PLAN, Command, Engine
+from coachsim.engine import PLAN, Engine
 from coachsim.errors import CoachsimError, InvalidInput, LogError, SeatTaken, UnknownAgent
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
@@ -157,14 +158,15 @@ class Practice:
         self._rebuild = True
         self._wake.set()
 
-    def _act(self, at: int, command: Command) -> None:
+    def _act(self, at: int, command: Any, *args: Any, **kwargs: Any) -> tuple[Event, ...]:
         try:
-            self.host.play(at, command)
+            return self.host.play(at, command, *args, **kwargs)
         except LogError:
             raise
         except CoachsimError as error:
             # People may have moved the floor away from the plan: an agent made inactive, logged out by hand.
-            _logger.info("a command of the plan was refused: %s", error)
+            _logger.info("the plan's %s was refused: %s", command.__name__, error)
+            return ()
 
     # --- the day's course ---
 
@@ -175,7 +177,7 @@ class Practice:
         at = max(host.deciding.now, day.day.began_at)
         self._engine = Engine(day, host.deciding, self._act, start=at)
         self._engine.virtual -= set(self.seats)
-        self._act(at, lambda floor, at: floor.set_agents(at, day.agents, actor=PLAN))
+        self._act(at, Floor.set_agents, day.agents, actor=PLAN)
         self._engine.recover()
 
     async def _play_until(self, moment: int) -> None:
@@ -242,7 +244,7 @@ def _tick_only(floor: Floor, at: int) -> tuple[Event, ...]:
     return ()
 
 
-def _no_act(at: int, command: Command) -> None:
+def _no_act(at: int, command: Any, *args: Any, **kwargs: Any) -> tuple[Event, ...]:
     raise RuntimeError("this engine has not joined the floor")
 
 

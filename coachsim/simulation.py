@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from coachsim.days import Schedule
-from coachsim.engine import Command, Engine
+from coachsim.engine import Engine
 from coachsim.errors import InvalidInput
 from coachsim.floor import Floor
 from coachsim.log import LOG_FILE, LogWriter, MessageLog, Run
@@ -70,25 +70,30 @@ def _taken(out: Path | str) -> InvalidInput:
     return InvalidInput(f"{out} exists already. Choose another name, or remove it first.", field="out")
 
 
+class _SimulatedFloor(Floor):
+    """The floor of one planned day: it keeps its events, and its engine hears of each as it happens."""
+
+    def __init__(self, day: Plan) -> None:
+        super().__init__(Schedule(day.scenario.time_zone, day.scenario.clear_down), disconnect_after=0)
+        self.events: list[Event] = []
+        self.engine = Engine(day, self)
+
+    def apply(self, event: Event) -> None:
+        """Changes the floor, and tells."""
+        Floor.apply(self, event)
+        self.events.append(event)
+        self.engine.observe(event)
+
+
 def play(day: Plan) -> Sequence[Event]:
     """The events of a planned day on a floor of its own, the clear-down that closes it included."""
-    floor = Floor(Schedule(day.scenario.time_zone, day.scenario.clear_down), disconnect_after=0)
-    events: list[Event] = list(floor.open_day(day.day.began_at))
-    player: Engine
-
-    def act(at: int, command: Command) -> None:
-        if by_itself := floor.tick(at):
-            events.extend(by_itself)
-        for event in command(floor, at):
-            events.append(event)
-            player.observe(event)
-
-    player = Engine(day, floor, act)
+    floor = _SimulatedFloor(day)
     with _without_collection():
-        player.open_day()
-        player.run()
-        events.extend(floor.tick(day.day.ends_at))
-    return events
+        floor.open_day(day.day.began_at)
+        floor.engine.open_day()
+        floor.engine.run()
+        floor.tick(day.day.ends_at)
+    return floor.events
 
 
 @contextmanager
