@@ -89,15 +89,17 @@ class Sampler:
     def toasts(self, people: Keys, whom: Micros, messages: Keys, urgent: Bools, earlier: Micros) -> Micros:
         """From a toast to opening; NEVER where it is missed."""
         chance = np.where(urgent, self._chance(Priority.URGENT), self._chance(Priority.NORMAL))
-        return self._toast(self.draws.numbers(people[:_TOASTS, whom], messages), chance * self._fresh(earlier))
+        return self._toast(
+            self.draws.numbers(people[:_TOASTS].take(whom, axis=1), messages), chance * self._fresh(earlier)
+        )
 
     def bells(self, people: Keys, whom: Micros, messages: Keys) -> Micros:
         """From being notified to looking at the bell, or NEVER."""
-        return self._bell(self.draws.numbers(people[_TOASTS:_BELLS, whom], messages))
+        return self._bell(self.draws.numbers(people[_TOASTS:_BELLS].take(whom, axis=1), messages))
 
     def acks(self, people: Keys, whom: Micros, messages: Keys) -> Micros:
         """From reading to acknowledging, or NEVER."""
-        return self._ack(self.draws.numbers(people[_BELLS:, whom], messages))
+        return self._ack(self.draws.numbers(people[_BELLS:].take(whom, axis=1), messages))
 
     def _chance(self, priority: Priority) -> float:
         """That the day's first toast of this priority is noticed while it is on the screen."""

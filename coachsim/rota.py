@@ -65,20 +65,20 @@ class Rota:
         return state, np.where(state == IN, at, later)
 
     def after(self, row: Ints, at: Ints, delay: Ints) -> Ints:
-        """When ``delay`` µs of presence have gone by since ``at``; NEVER if they never do, or ``delay`` is NEVER.
+        """When ``delay`` µs of presence have gone by since ``at``, a moment at which each row is there.
 
-        One that would end exactly on a log-out ends at the next log-in instead.
+        NEVER if they never do, or where ``delay`` is NEVER; ``at`` does not matter then. A delay that would end exactly
+        on a log-out ends at the next log-in instead.
         """
-        first, end = self._first_span[row], self._first_span[row + 1]
+        moment = np.where(delay == NEVER, NEVER, at + delay)
         if not len(self.span_row):
-            return np.full(len(row), NEVER)
+            return moment
         span = np.searchsorted(self._span_keys, row * self.length + at, side="right") - 1
-        begun = span >= first
-        place = np.where(begun, span, 0)
-        here = np.where(begun, np.minimum(at, self.span_end[place]) - self.span_start[place], 0)
-        target = self._gone[np.where(begun, span, first)] + here + delay
+        late = np.flatnonzero((moment >= self.span_end[span]) & (delay != NEVER))
+        span = span[late]
+        target = self._gone[span] + moment[late] - self.span_start[span]
         # The last span with so much presence before it: a delay that fills a span to its end is in the next one.
-        span = np.searchsorted(self._gone, target, side="right") - 1
-        place = np.minimum(span, len(self.span_row) - 1)
-        moment = self.span_start[place] + target - self._gone[place]
-        return np.where((delay != NEVER) & (target < self._gone[end]), moment, NEVER)
+        span = np.minimum(np.searchsorted(self._gone, target, side="right") - 1, len(self.span_row) - 1)
+        in_row = target < self._gone[self._first_span[row[late] + 1]]
+        moment[late] = np.where(in_row, self.span_start[span] + target - self._gone[span], NEVER)
+        return moment
