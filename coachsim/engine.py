@@ -273,10 +273,8 @@ class Engine:
         _Step(self.env, at, _READ + mind.rank, self._look, mind)
 
     def _next_due(self, mind: Mind) -> None:
-        mind.due = None
-        if mind.prompts:
-            message_id = min(mind.prompts, key=mind.prompts.__getitem__)
-            self._become_due(mind, mind.prompts[message_id], message_id)
+        message_id = min(mind.prompts, key=mind.prompts.__getitem__)
+        self._become_due(mind, mind.prompts[message_id], message_id)
 
     def _look(self, step: Any) -> None:
         self._do.tick(step.at)
@@ -284,29 +282,32 @@ class Engine:
         agent_id, row = mind.agent_id, mind.row
         if mind.due != step.at or agent_id not in self.virtual:
             return
-        if self._drawn[mind.due_for].expires_at <= step.at or mind.due_for not in row.unread:
+        mind.due = None
+        if mind.due_for not in row.unread or self._drawn[mind.due_for].expires_at <= step.at:
             # What expired or was cleared meanwhile prompts nobody: the next prompt is the one that counts.
             del mind.prompts[mind.due_for]
-            self._next_due(mind)
-            return
-        mind.due = None
-        if row.state is not _OUT:
+            if mind.prompts:
+                self._next_due(mind)
+        elif row.state is not _OUT:
             self._do.open_inbox(step.at, agent_id, actor=PLAN)
 
     def _has_read(self, event: Read) -> None:
         mind = self._minds.get(event.agent_id)
         if mind is None:
             return
+        ours = event.agent_id in self.virtual
         for message_id in event.message_ids:
             mind.prompts.pop(message_id, None)
-            drawn = self._drawn.get(message_id)
-            if drawn is not None and drawn.acks is not None and event.agent_id in self.virtual:
+            if ours and (drawn := self._drawn.get(message_id)) is not None:
                 self._will_acknowledge(drawn, mind, event.happened_at)
-        self._next_due(mind)
+        mind.due = None
+        if mind.prompts:
+            self._next_due(mind)
 
     def _will_acknowledge(self, drawn: Drawn, mind: Mind, read_at: int) -> None:
-        delay = NEVER if drawn.acks is None else drawn.acks[mind.agent_id]
-        moment = None if delay == NEVER else mind.presence.after(read_at, delay)
+        if drawn.acks is None or (delay := drawn.acks[mind.agent_id]) == NEVER:
+            return
+        moment = mind.presence.after(read_at, delay)
         if moment is not None:
             priority = _ACKNOWLEDGE + (mind.rank << 24) + drawn.number
             at = moment if moment >= self._floor.now else self.now

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from coachsim.audience import resolve
@@ -221,7 +222,7 @@ class Floor(FloorState):
         """
         row = self._active(agent_id)
         if reason is not None:
-            reason = clean_text(reason, what="reason", field="reason", limit=MAX_REASON, empty_ok=True) or None
+            reason = _clean_reason(reason)
         if reason is not None and state is _IN:
             raise InvalidInput("Being logged in has no reason. Leave it out.", field="reason")
         if state is row.state:
@@ -416,6 +417,12 @@ _CLEAR_DOWN, _EXPIRY, _DISCONNECT = range(3)
 def _untold(unread: Mapping[int, Delivery]) -> tuple[bool, ...]:
     """Of each of these, whether the agent has not been told of it yet."""
     return tuple([delivery.notified_at is None for delivery in unread.values()])
+
+
+@lru_cache(maxsize=1_000)
+def _clean_reason(reason: str) -> str | None:
+    """Few reasons are given many times; one that is refused is looked at each time."""
+    return clean_text(reason, what="reason", field="reason", limit=MAX_REASON, empty_ok=True) or None
 
 
 def _words(state: AgentState) -> str:

@@ -62,7 +62,7 @@ class AgentRow:
     @property
     def unnotified(self) -> tuple[int, ...]:
         """Unread messages that the agent has not been told of yet."""
-        return tuple(mid for mid, delivery in self.unread.items() if delivery.notified_at is None)
+        return tuple([mid for mid, delivery in self.unread.items() if delivery.notified_at is None])
 
 
 @dataclass(slots=True)
@@ -224,24 +224,21 @@ class FloorState:
             row.unread[message_id].notified_at = at
 
     def _sent(self, event: Sent) -> None:
-        message = event.message
-        at = event.happened_at
+        message, at, agents = event.message, event.happened_at, self.agents
+        message_id = message.message_id
         deliveries: dict[str, Delivery] = {}
         for agent_id, team, state, notified, toasted in zip(
             event.agent_ids, event.teams, event.states, event.notified, event.toasted, strict=True
         ):
-            delivery = Delivery(
-                message.message_id, agent_id, team, at, state, at if toasted else None, at if notified else None
+            row = agents[agent_id]
+            deliveries[agent_id] = row.inbox[message_id] = row.unread[message_id] = Delivery(
+                message_id, agent_id, team, at, state, at if toasted else None, at if notified else None
             )
-            deliveries[agent_id] = delivery
-            row = self.agents[agent_id]
-            row.inbox[message.message_id] = delivery
-            row.unread[message.message_id] = delivery
-        self.messages[message.message_id] = MessageRow(message, event.seq, deliveries)
-        self.newest_message_id = message.message_id
-        self.requests[message.sender, message.request_id] = message.message_id
+        self.messages[message_id] = MessageRow(message, event.seq, deliveries)
+        self.newest_message_id = message_id
+        self.requests[message.sender, message.request_id] = message_id
         if message.expires_at is not None:
-            heappush(self._expiries, (message.expires_at, message.message_id))
+            heappush(self._expiries, (message.expires_at, message_id))
             self._quiet_until = 0
 
     def _toasts_shown(self, event: ToastsShown) -> None:
@@ -253,12 +250,12 @@ class FloorState:
                 delivery.notified_at = event.happened_at
 
     def _read(self, event: Read) -> None:
-        row = self.agents[event.agent_id]
+        row, at = self.agents[event.agent_id], event.happened_at
         for message_id, told in zip(event.message_ids, event.notified, strict=True):
             delivery = row.unread.pop(message_id)
-            delivery.read_at = event.happened_at
+            delivery.read_at = at
             if told:
-                delivery.notified_at = event.happened_at
+                delivery.notified_at = at
 
     def _acknowledged(self, event: Acknowledged) -> None:
         self.messages[event.message_id].deliveries[event.agent_id].acknowledged_at = event.happened_at
