@@ -24,7 +24,7 @@ FEWEST = 20
 """Replications before which no half-width is believed: an interval of few days may be narrow by luck."""
 SERIAL_S = 2.0
 """Seconds of work that are done in this process; starting others takes about as long."""
-_CHUNK_S = 0.25  # so that progress moves, and an interruption loses little
+_CHUNK_S = 0.4  # so that progress moves, and an interruption loses little
 _SEEDS = 2**63
 
 Progress = bool | Callable[[int, int], None]
@@ -136,7 +136,7 @@ class _Counting:
         # The first is counted here, whoever does the rest: so what is wrong with a scenario is said at once.
         if not self._parts and upto:
             self._count(here(self._variants), 0, 1, 1, total)
-        size = 16
+        size = 32
         while (start := self.kept()) < upto:
             left = upto - start
             # The very first day also pays for what is loaded at first use: it does not count as slow.
@@ -244,10 +244,20 @@ def _teller(progress: Progress) -> Iterator[Callable[[int, int], None]]:
         return
     from tqdm.auto import tqdm
 
-    with tqdm(desc="Simulated days", unit="day", delay=1.0, disable=not progress, leave=False) as bar:
+    bars: list[Any] = []
 
-        def tell(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+    def tell(done: int, total: int) -> None:
+        if not bars:
+            bars.append(
+                tqdm(desc="Simulated days", unit="day", delay=1.0, disable=not progress, leave=False, total=total)
+            )
+        (bar,) = bars
+        if bar.total != total:
+            bar.reset(total)  # a notebook's bar takes another total in no other way
+        bar.update(done - bar.n)
 
+    try:
         yield tell
+    finally:
+        for bar in bars:
+            bar.close()

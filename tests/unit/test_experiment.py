@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +168,7 @@ def test_an_interruption_keeps_what_all_variants_have(processes: int) -> None:
 
     def stop(done: int, total: int) -> None:
         told.append((done, total))
-        if done >= 20:
+        if done >= 200:
             raise KeyboardInterrupt
 
     table = compare(usual(), longer(), replications=2_000, processes=processes, progress=stop)
@@ -278,6 +281,26 @@ def test_days_without_a_value_are_left_out_and_counted() -> None:
     one = compare(usual(), replications=1).set_index("measure").loc["sent"]
     assert one.value > 0
     assert one[["low", "high", "difference_low"]].isna().all()
+
+
+@pytest.mark.parametrize("public", [compare, sweep])
+def test_the_examples_run(public: Any, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repository)
+    example = re.findall(r"^ {8}\S.*$", public.__doc__, re.MULTILINE)
+    names = {"Scenario": Scenario, "compare": compare, "sweep": sweep}
+    exec(textwrap.dedent("\n".join(example)), names)
+    assert len(example) > 1
+
+
+def test_a_bar_follows_the_work(capsys: pytest.CaptureFixture[str]) -> None:
+    with experiment_runs._teller(True) as tell:
+        for done, total in ((1, 40), (40, 40), (41, 120), (120, 120)):
+            tell(done, total)
+            (bar,) = inspect.getclosurevars(tell).nonlocals["bars"]
+            assert (bar.n, bar.total) == (done, total)
+    assert "Simulated days" in capsys.readouterr().err
+    compare(usual(), half_width=0.02, progress=False)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_scenarios_come_as_arguments_a_list_or_a_dict() -> None:
