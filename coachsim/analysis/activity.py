@@ -7,11 +7,12 @@ from typing import Any
 import pandas as pd
 
 from coachsim.analysis.arguments import names
-from coachsim.analysis.keys import KEYS, OVERLAPPING, QUARTER, Question, checked, columns, memberships, zone
+from coachsim.analysis.keys import KEYS, OVERLAPPING, QUARTER, Question, checked, columns, memberships, typed, zone
 from coachsim.log import MessageLog
 
 _AGENTS = ("team", "campaign", "list", "queue", "hour", "day", "agent_id")
 _HOUR = 3_600_000_000  # in microseconds
+_MINUTE = 60_000_000
 
 
 def load(log: MessageLog, by: Any = "day", *, days: Any = None, teams: Any = None) -> pd.DataFrame:
@@ -59,7 +60,7 @@ def presence(log: MessageLog, by: Any = "hour", *, days: Any = None, teams: Any 
     sets = [key for key in keys if key in OVERLAPPING]
     of_agent = columns(*(key for key in keys if key in ("team", "agent_id")), "set_id" if sets else "")
     line = columns(of_agent, "state")  # agents who are counted together, in one state
-    parameters: dict[str, Any] = {"newest": log.newest()}
+    parameters: dict[str, Any] = {"newest": log.newest(), "unit": _unit(log)}
     if "hour" in keys:
         parameters["zone"] = zone(log)
     only_days = only_teams = ""
@@ -85,11 +86,12 @@ def presence(log: MessageLog, by: Any = "hour", *, days: Any = None, teams: Any 
     whole = " + ".join(f"{state}_h" for state in _STATES)
     rates = ", ".join(f"coalesce({state}_h / nullif({whole}, 0), 0.0) AS {state}_rate" for state in _STATES)
     expanded = "times JOIN sets USING (set_id)" if sets else "times"
-    return log.sql(
+    frame = log.sql(
         f"WITH {query}, totals AS (SELECT {totals} FROM {expanded}{only_days} {'GROUP BY ALL' if keys else ''})"
         f" SELECT *, {rates} FROM totals {f'WHERE {whole} > 0 ORDER BY {group}' if keys else ''}",
         parameters,
     )
+    return typed(frame, keys)
 
 
 _STATES = ("logged_in", "break", "logged_out")
@@ -123,40 +125,38 @@ def _pieces(only_teams: str) -> str:
                    CAST(since >= valid_from AND previous = 'logged_out' AND state <> previous AS INTEGER) AS log_in,
                    CAST(since >= valid_from AND state = 'break' AND state <> previous AS INTEGER) AS pause
             FROM segments
-            JOIN versions ON versions.agent_id = segments.agent_id AND since < valid_to AND until > valid_from
+            JOIN versions ON versions.agent_id = segments.agent_id AND since < valid_to AND until >= valid_from
             CROSS JOIN span
             WHERE active{only_teams} AND least(until, valid_to) >= first
         )"""
 
 
-def _cells(hourly: bool) -> str:
-    """``cells``: the stretches of time told apart, a day's or a local hour's; ``places`` finds one by a moment.
+def _unit(log: MessageLog) -> int:
+    """Microseconds of which each beginning of a day or an hour is a multiple: a quarter of an hour, or a minute."""
+    begun = log.sql(
+        "SELECT count(*) AS between FROM days WHERE epoch_us(began_at) % $quarter > 0", {"quarter": QUARTER}
+    )
+    return _MINUTE if begun["between"][0] else QUARTER
 
-    Offsets from UTC are whole quarters of an hour, so a local hour is a run of quarters, cut where a day begins.
-    """
+
+def _cells(hourly: bool) -> str:
+    """``cells``: the stretches told apart, a day or a local hour of it; ``places``: the cell of each ``$unit``."""
     local = "date_trunc('hour', timezone($zone, timezone('UTC', starts)))"
     return f"""
-        labels AS (
-            SELECT day, began_at FROM days WHERE began_at <= $newest
-        ),
-        starts AS (
-            SELECT make_timestamp(unnest(range(
-                epoch_us(first) // {QUARTER} + 1, epoch_us(newest) // {QUARTER} + 1)) * {QUARTER}) AS starts FROM span
-            UNION SELECT began_at FROM labels
-        ),
-        moments AS (
-            SELECT starts, day, began_at, {local if hourly else "TIMESTAMP 'epoch'"} AS local
-            FROM starts ASOF JOIN labels ON starts >= began_at
+        units AS (
+            SELECT unnest(range(epoch_us(first) // $unit, epoch_us(newest) // $unit + 1)) AS unit,
+                   make_timestamp(unit * $unit) AS starts
+            FROM span
         ),
         places AS MATERIALIZED (
-            SELECT *, epoch_us(starts) // {QUARTER} AS quarter, lead(starts) OVER (ORDER BY starts) AS until,
+            SELECT unit, day, {local if hourly else "TIMESTAMP 'epoch'"} AS local,
                    dense_rank() OVER (ORDER BY began_at, local) AS cell
-            FROM moments
+            FROM units ASOF JOIN days ON starts >= began_at
         ),
         cells AS MATERIALIZED (
-            SELECT cell, day, hour(local) AS hour, min(epoch_us(starts)) AS starts,
-                   max(epoch_us(coalesce(until, $newest))) AS ends
-            FROM places GROUP BY ALL
+            SELECT cell, day, hour(local) AS hour, min(unit) * $unit AS starts,
+                   least((max(unit) + 1) * $unit, epoch_us(any_value(newest))) AS ends
+            FROM places CROSS JOIN span GROUP BY ALL
         )"""
 
 
@@ -171,13 +171,15 @@ def _times(line: str) -> str:
             SELECT {line}, epoch_us(since) AS moment, 1 AS entered, log_in, pause FROM pieces
             UNION ALL SELECT {line}, epoch_us(until), -1, 0, 0 FROM pieces
         ),
-        effects AS (
-            SELECT {line}, cells.cell, sum(entered) AS entered, sum(entered * (ends - moment)) AS part,
+        by_unit AS (
+            SELECT {line}, moment // $unit AS unit, sum(entered) AS entered, sum(entered * moment) AS moments,
                    sum(log_in) AS log_ins, sum(pause) AS breaks
-            FROM marks
-            JOIN places ON moment // {QUARTER} = quarter AND moment >= epoch_us(places.starts)
-                 AND (until IS NULL OR moment < epoch_us(until))
-            JOIN cells ON cells.cell = places.cell
+            FROM marks GROUP BY ALL
+        ),
+        effects AS (
+            SELECT {line}, cells.cell, sum(entered) AS entered, sum(entered * ends - moments) AS part,
+                   sum(log_ins) AS log_ins, sum(breaks) AS breaks
+            FROM by_unit JOIN places USING (unit) JOIN cells ON cells.cell = places.cell
             GROUP BY ALL
         ),
         times AS (

@@ -43,6 +43,11 @@ def columns(*parts: str) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def typed(frame: pd.DataFrame, keys: tuple[str, ...]) -> pd.DataFrame:
+    """The frame with its keys as text also where it is empty, for which the database's driver knows no type."""
+    return frame.astype({key: "str" for key in keys if key not in ("hour", "message_id")})
+
+
 class Question:
     """A query about the deliveries of ``log``, counted by ``keys``, as it is put together.
 
@@ -80,7 +85,7 @@ class Question:
     def answer(self, sql: str, *then_by: str) -> pd.DataFrame:
         """The query's answer, its rows in the order of the keys, then of the columns ``then_by``."""
         order = columns(self.by, *then_by)
-        return self.log.sql(f"{sql} ORDER BY {order}" if order else sql, self.parameters)
+        return typed(self.log.sql(f"{sql} ORDER BY {order}" if order else sql, self.parameters), self.keys)
 
     def counted(self, counts: Mapping[str, str], extra: Mapping[str, str] | None = None) -> str:
         """``WITH … counted``: a row for each group, with its keys, ``extra`` columns to count by, and the counts.
@@ -101,8 +106,8 @@ class Question:
                 grouped.append(f"deliveries.{key}")
         if of_message:
             ctes.append(f"about AS MATERIALIZED (SELECT message_id, {columns(*of_message)} FROM messages)")
-            # Few messages stand for many deliveries: where nothing else is asked of each, they are counted first.
-            if extra:
+            # Few messages stand for many deliveries: unless more is asked of each delivery, they are counted first.
+            if extra or sets:
                 joins += " JOIN about ON about.message_id = deliveries.message_id"
                 grouped += [f"about.{key}" for key in of_message]
             else:
