@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import coachsim
-from coachsim import cli_experiments
+from coachsim import cli_experiments, cli_log
 from coachsim.errors import CoachsimError, InvalidInput
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.data is None:
         practice = getattr(arguments, "practice", None)
         arguments.data = Path(os.environ.get("COACHSIM_DATA") or (PRACTICE_DATA if practice else DEFAULT_DATA))
+    elif getattr(arguments, "url", None) is not None:
+        arguments.wrong_use("give --data or --url, not both")
     command: Callable[[argparse.Namespace], None] = arguments.command
     try:
         command(arguments)
@@ -213,25 +215,6 @@ def _simulate(arguments: argparse.Namespace) -> None:
     print(f"Simulated a day into {arguments.out}: {sent:,} deliveries, {read:,} of them read.")
 
 
-def _log_backup(arguments: argparse.Namespace) -> None:
-    from coachsim.log import LOG_FILE
-    from coachsim.server.local import RunningServer
-
-    path = Path(arguments.file).absolute()
-    server = RunningServer.find(arguments.data)
-    if server is not None:
-        server.post("/api/backup", json={"path": str(path)})
-    else:
-        from coachsim.log_writer import LogWriter
-
-        log = arguments.data / LOG_FILE
-        if not log.exists():
-            raise CoachsimError(f"There is no log in {arguments.data}.")
-        with LogWriter.open(log) as writer:
-            writer.backup(path)
-    print(f"The log was copied to {path}.")
-
-
 # --- helpers ---
 
 
@@ -358,9 +341,7 @@ def _parser() -> argparse.ArgumentParser:
     about = "compare scenarios, each played with the same seeds"
     cli_experiments.add_arguments(command(commands, "compare", cli_experiments.compare, about))
     command(commands, "clear-down", _clear_down, "empty all inboxes now, by hand")
-    logs = group("log", "the message log")
-    backup = command(logs, "backup", _log_backup, "copy the log, also while the server runs")
-    backup.add_argument("file", type=Path, metavar="FILE")
+    cli_log.add_commands(group("log", "the message log"), command)
     return parser
 
 

@@ -58,6 +58,13 @@ class MessageLog:
         """Gives the file back. Can be called twice."""
         self._connection.close()
 
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of its own to the same log, with the same limits; close it after use."""
+        try:
+            return self._connection.cursor()
+        except duckdb.ConnectionException as error:
+            raise self._closed() from error
+
     def sql(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> pd.DataFrame:
         """The answer to any query that only reads; values for ``?`` or ``$name`` in ``parameters``.
 
@@ -67,9 +74,12 @@ class MessageLog:
             result = self._connection.execute(query, parameters) if parameters else self._connection.execute(query)
             return result.df()
         except duckdb.ConnectionException as error:
-            raise LogError(f"The log {self.where} has been closed. Open it again with open_log().") from error
+            raise self._closed() from error
         except duckdb.Error as error:
             raise InvalidInput(f"The log cannot answer this query. {error}", field="query") from error
+
+    def _closed(self) -> LogError:
+        return LogError(f"The log {self.where} has been closed. Open it again with open_log().")
 
     def deliveries(self) -> pd.DataFrame:
         """Every delivery, by message_id, then agent_id."""

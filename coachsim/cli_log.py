@@ -1,0 +1,168 @@
+"""``coachsim log``: what is in a log, tables of it as files, and copies of the whole.
+
+A log that a server has open is asked for through the server; any other is opened here.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coachsim.errors import CoachsimError
+
+if TYPE_CHECKING:
+    from coachsim.log import MessageLog
+
+_TABLES = ("deliveries", "messages", "state_changes", "agents", "agent_versions", "days", "run", "audit")
+_ENDINGS = (".csv", ".parquet")
+
+
+def add_commands(group: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Adds the commands of ``coachsim log`` to its group; ``command(group, name, run, about)`` makes one."""
+    summary = command(group, "summary", _summary, "what was sent, notified, read and lost on each day")
+    _asks_a_server(summary)
+    _days(summary)
+    export = command(group, "export", _export, "write a table of the log to a file: .parquet or .csv")
+    export.add_argument("file", type=Path, metavar="FILE")
+    export.add_argument("--table", choices=_TABLES, default="deliveries", help="which one (deliveries)")
+    _asks_a_server(export)
+    _days(export)
+    backup = command(group, "backup", _backup, "copy the log, also while the server runs")
+    backup.add_argument("file", type=Path, metavar="FILE")
+
+
+def _asks_a_server(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--url",
+        metavar="URL",
+        help="ask the server at this address instead of --data, with the token in COACHSIM_TOKEN",
+    )
+    parser.set_defaults(wrong_use=parser.error)
+
+
+def _days(parser: argparse.ArgumentParser) -> None:
+    for name, says in (("from", "first"), ("to", "last")):
+        parser.add_argument(
+            f"--{name}", dest=f"{name}_day", type=_day, metavar="DAY", help=f"the {says} day (as 2026-11-22)"
+        )
+
+
+def _day(value: str) -> str:
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{value!r} is no day; write it as 2026-11-22") from None
+
+
+# --- commands ---
+
+
+def _summary(arguments: argparse.Namespace) -> None:
+    with _opened(arguments) as log:
+        print("\n".join(summary_lines(log, arguments.from_day, arguments.to_day)))
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    out: Path = arguments.file
+    if out.suffix not in _ENDINGS:
+        arguments.wrong_use(f"FILE ends in .parquet or .csv, not {out.name}")
+    from coachsim import log_export
+
+    with _opened(arguments) as log:
+        rows = log_export.export(log, arguments.table, out, arguments.from_day, arguments.to_day)
+    print(f"{rows:,} {'row' if rows == 1 else 'rows'} of {arguments.table} written to {out}.")
+
+
+def _backup(arguments: argparse.Namespace) -> None:
+    from coachsim.log import LOG_FILE
+    from coachsim.server.local import RunningServer
+
+    path = Path(arguments.file).absolute()
+    server = RunningServer.find(arguments.data)
+    if server is not None:
+        server.post("/api/backup", json={"path": str(path)})
+    else:
+        from coachsim.log_writer import LogWriter
+
+        log = arguments.data / LOG_FILE
+        if not log.exists():
+            raise CoachsimError(f"There is no log in {arguments.data}.")
+        with LogWriter.open(log) as writer:
+            writer.backup(path)
+    print(f"The log was copied to {path}.")
+
+
+def _opened(arguments: argparse.Namespace) -> MessageLog:
+    from coachsim.log import open_log
+
+    return open_log(arguments.url or arguments.data)
+
+
+# --- the summary ---
+
+
+def summary_lines(log: MessageLog, from_day: str | None = None, to_day: str | None = None) -> list[str]:
+    """A line for each day, one for all of them, and what wrote the log; rates stand with their counts."""
+    found = log.sql(_SUMMARY, {"first": from_day, "last": to_day})
+    rows = [_HEAD, *(_cells(row) for row in found.itertuples())]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+    lines = []
+    for day, *numbers in rows:
+        padded = [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True)]
+        lines.append("  ".join([day.ljust(widths[0]), *padded]).rstrip())
+    return [*lines, "", *_about(log)]
+
+
+_HEAD = ("day", "messages", "sent", "notified", "read", "lost", "")
+_SUMMARY = """
+WITH wanted AS (
+    SELECT day, cleared_at IS NULL AS open FROM days
+    WHERE day BETWEEN coalesce($first::VARCHAR, '') AND coalesce($last::VARCHAR, '9999-12-31')
+),
+counted AS (
+    SELECT day, count(DISTINCT message_id) AS messages, count(*) AS sent, count(notified_at) AS notified,
+           count(read_at) AS read, count(lost_at) AS lost
+    FROM deliveries GROUP BY day
+)
+SELECT CASE WHEN grouping(day) = 1 THEN 'all' ELSE day END AS day, bool_or(open) AS open,
+       CAST(coalesce(sum(messages), 0) AS BIGINT) AS messages, CAST(coalesce(sum(sent), 0) AS BIGINT) AS sent,
+       CAST(coalesce(sum(notified), 0) AS BIGINT) AS notified, CAST(coalesce(sum(read), 0) AS BIGINT) AS read,
+       CAST(coalesce(sum(lost), 0) AS BIGINT) AS lost
+FROM wanted LEFT JOIN counted USING (day)
+GROUP BY GROUPING SETS ((day), ())
+ORDER BY grouping(day), day
+"""
+
+
+def _cells(row: Any) -> tuple[str, ...]:
+    rated = (f"{count:,} ({_percent(count, row.sent)})" for count in (row.notified, row.read, row.lost))
+    note = "not over yet" if row.day != "all" and row.open else ""
+    return (row.day, f"{row.messages:,}", f"{row.sent:,}", *rated, note)
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "–"
+
+
+def _about(log: MessageLog) -> list[str]:
+    (run,) = log.sql("SELECT * FROM run").itertuples()
+    newest = log.newest()
+    made = f"{run.kind.capitalize()} log of coachsim {run.version}"
+    until = f", until {newest:%Y-%m-%d %H:%M:%S} UTC" if newest else ", empty"
+    size = _size(log)
+    return [f"{made}{until}. {log.where}{f': {size}' if size else ''}"]
+
+
+def _size(log: MessageLog) -> str:
+    """The size of the log's file, where it lies on this machine."""
+    path = Path(log.where)
+    if not path.is_file():
+        return ""
+    bytes_ = path.stat().st_size
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if bytes_ >= size:
+            return f"{bytes_ / size:.1f} {unit}"
+    return f"{bytes_} bytes"
