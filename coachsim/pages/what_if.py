@@ -275,7 +275,7 @@ class WhatIfPage(VuetifyTemplate):
         if wanted.faults:
             self._tell("checked", {"ticket": -1, "faults": wanted.faults})
             return
-        named = ", ".join([self._scenario.name, *wanted.changes])[:80]
+        named = ", ".join([self._scenario.name, *wanted.changes, *wanted.assumed])[:80]
         text = wanted.b.model_copy(update={"name": named}).to_toml()
         self._tell("file", {"name": f"{_file_name(named)}.toml", "type": "application/toml", "text": text})
 
@@ -290,7 +290,8 @@ class WhatIfPage(VuetifyTemplate):
         made = results.job.asked
         about = {
             "scenario": made.a.name,
-            "variant": ", ".join(made.changes) or "as it is",
+            "A": ", ".join(["as planned", *made.assumed]),
+            "B": ", ".join([*made.changes, *made.assumed]) or "as planned",
             "counted": made.message or "all messages",
         }
         text = await asyncio.to_thread(results_csv, results.a, results.b, results.job.names, about=about)

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from coachsim import variants
 from coachsim.errors import CoachsimError, InvalidInput
 from coachsim.models import GROUP_KINDS, Agent, Audience
-from coachsim.scenario import Attention, Scenario
+from coachsim.scenario import Attention, Scenario, ScenarioError
 
 Json = dict[str, Any]
 PLANNED = "planned"
 REPLICATIONS = (2, 1_000)
 SEEDS = (0, 2**31)
-#: name: (label, unit shown, factor from the scenario's number to the shown one, least, most, step), shown units.
-ATTENTION: dict[str, tuple[str, str, float, float, float, float]] = {
-    "bell_never": ("Bells never looked at", "%", 100, 0, 100, 1),
-    "bell_median_s": ("Until the bell is looked at, median", "min", 1 / 60, 0.5, 120, 0.5),
-    "bell_sigma": ("Spread of that", "log", 1, 0, 3, 0.1),
-    "tau_s": ("How fast a toast is noticed (τ)", "s", 1, 0.5, 60, 0.5),
-    "fatigue": ("Noticing lost with each earlier message", "%", 100, 0, 20, 0.5),
-    "open_median_s": ("From noticing to opening, median", "s", 1, 1, 600, 1),
-    "open_sigma": ("Spread of that", "log", 1, 0, 3, 0.1),
-    "occupancy": ("Time on a call", "%", 100, 0, 100, 1),
-    "call_mean_s": ("Length of a call, mean", "s", 1, 10, 1_800, 10),
-    "ack_median_s": ("From reading to acknowledging, median", "s", 1, 1, 600, 1),
-    "ack_sigma": ("Spread of that", "log", 1, 0, 3, 0.1),
-    "ack_never": ("Never acknowledged though read", "%", 100, 0, 100, 1),
+#: name: (label, unit shown, factor from the scenario's number to the shown one)
+ATTENTION: dict[str, tuple[str, str, float]] = {
+    "bell_never": ("Bells never looked at", "%", 100),
+    "bell_median_s": ("Until the bell is looked at, median", "min", 1 / 60),
+    "bell_sigma": ("Spread of that delay (bell)", "σ", 1),
+    "tau_s": ("How fast a toast is noticed (τ)", "s", 1),
+    "fatigue": ("Noticing lost with each earlier message", "%", 100),
+    "open_median_s": ("From noticing to opening, median", "s", 1),
+    "open_sigma": ("Spread of that delay (opening)", "σ", 1),
+    "occupancy": ("Time on a call", "%", 100),
+    "call_mean_s": ("Length of a call, mean", "s", 1),
+    "ack_median_s": ("From reading to acknowledging, median", "s", 1),
+    "ack_sigma": ("Spread of that delay (acknowledging)", "σ", 1),
+    "ack_never": ("Never acknowledged though read", "%", 100),
 }
 
 
@@ -38,7 +38,8 @@ ATTENTION: dict[str, tuple[str, str, float, float, float, float]] = {
 class Asked:
     """What the controls ask for. ``faults`` has a sentence for each control that cannot be as it is.
 
-    ``message`` is the key that is counted, None for all. ``changes`` say in a few words how B differs from A.
+    ``message`` is the key that is counted, None for all. ``changes`` say in a few words how B differs from A;
+    ``assumed`` what is other in both than in the scenario.
     """
 
     a: Scenario
@@ -46,7 +47,8 @@ class Asked:
     message: str | None
     replications: int
     seed: int
-    changes: list[str]
+    changes: list[str] = field(default_factory=list)
+    assumed: list[str] = field(default_factory=list)
     faults: dict[str, str] = field(default_factory=dict)
 
 
@@ -76,12 +78,9 @@ def choices(scenario: Scenario, agents: Sequence[Agent]) -> Json:
                 "label": label,
                 "unit": unit,
                 "value": _shown(getattr(scenario.attention, name) * factor),
-                "least": least,
-                "most": most,
-                "step": step,
                 "says": Attention.model_fields[name].description,
             }
-            for name, (label, unit, factor, least, most, step) in ATTENTION.items()
+            for name, (label, unit, factor) in ATTENTION.items()
         ],
     }
 
@@ -138,7 +137,7 @@ def _shown(number: float) -> float:
 
 def asked(scenario: Scenario, form: Json) -> Asked:
     """The scenarios A and B that the controls stand for; a control that cannot be as it is leaves B as without it."""
-    answer = Asked(scenario, scenario, None, 100, 1, [])
+    answer = Asked(scenario, scenario, None, 100, 1)
     _whole_numbers(answer, form)
     key = _text(form, "message")
     if key and any(message.key == key for message in scenario.messages):
@@ -170,7 +169,9 @@ def _message(answer: Asked, form: Json, key: str) -> None:
     if to != PLANNED:
         wanted = _audience(to)
         if wanted != variants.message_of(answer.a, key).to:
-            _try(answer, "to", f"to {says_audience(wanted)}", lambda b: variants.send_to(b, key, wanted))
+            _try(answer, "to", "", lambda b: variants.send_to(b, key, wanted))
+            if "to" not in answer.faults:
+                answer.changes.append(f"to {says_audience(wanted)}")
     if count not in (None, planned["count"]):
         number = _number_or_none(count)
         exact = int(number) if number is not None and number == int(number) else count
@@ -217,15 +218,17 @@ def _attention(answer: Asked, form: Json) -> None:
         if name not in ATTENTION:
             answer.faults[f"attention.{name}"] = f"Attention has no number {name!r}."
             continue
-        label, _, factor, *_ = ATTENTION[name]
+        label, unit, factor = ATTENTION[name]
         now = getattr(answer.a.attention, name)
         try:
             number = _number(value, label)
             if number == _shown(now * factor):
                 continue
+            if unit == "%" and not 0 <= number <= 100:
+                raise InvalidInput(f"{label}: write a number from 0 to 100.")
             variants.attention(answer.a, **{name: number / factor})
         except CoachsimError as error:
-            answer.faults[f"attention.{name}"] = error.message
+            answer.faults[f"attention.{name}"] = _named(label, error)
             continue
         changed[name] = number / factor
     if not changed:
@@ -235,15 +238,32 @@ def _attention(answer: Asked, form: Json) -> None:
     else:
         answer.a = variants.attention(answer.a, **changed)
         answer.b = variants.attention(answer.b, **changed)
+        answer.assumed.append("other attention")
 
 
-def _try(answer: Asked, name: str, says: str, change: Any) -> None:
+_LABELS = {
+    "at": "Send at",
+    "to": "To",
+    "count": "Messages a day",
+    "toast": "Toast seconds",
+    "breaks": "Breaks",
+    "attention": "Attention",
+}
+
+
+def _try(answer: Asked, name: str, says: str, change: Callable[[Scenario], Scenario]) -> None:
     try:
         answer.b = change(answer.b)
     except CoachsimError as error:
-        answer.faults[name] = error.message
+        answer.faults[name] = _named(_LABELS[name], error)
     else:
-        answer.changes.append(says)
+        answer.changes += [says] if says else []
+
+
+def _named(label: str, error: CoachsimError) -> str:
+    """The error's sentence with the control's name in place of the scenario's and the field's."""
+    said = error.message.rpartition(": ")[2] if isinstance(error, ScenarioError) else error.message
+    return said if said.startswith(label) else f"{label}: {said[0].lower()}{said[1:]}"
 
 
 def _text(form: Json, name: str) -> str:

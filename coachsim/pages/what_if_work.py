@@ -120,6 +120,7 @@ def shown(results: Results) -> Json:
         "replications": len(b.seeds),
         "seed": asked.seed,
         "changes": asked.changes,
+        "assumed": asked.assumed,
         "cards": says.cards(a, b),
         "sentences": says.sentences(a, b),
         "sent": int(b.totals.sent.sum()),
