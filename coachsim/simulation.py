@@ -9,26 +9,31 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from coachsim.days import Schedule
+from coachsim.enact import enact
 from coachsim.engine import Engine
 from coachsim.errors import InvalidInput
 from coachsim.floor import Floor
 from coachsim.log import LOG_FILE, LogWriter, MessageLog, Run
 from coachsim.log_file import discard, put_in_place
 from coachsim.models import Event
-from coachsim.plan import Plan, plan
+from coachsim.plan import Plan, draw, plan_of
 from coachsim.scenario import Scenario
 
 _CHUNK = 50_000
 _SEEDS = 2**63
 
 
-def simulate(scenario: Scenario, *, seed: int, out: Path | str | None = None) -> MessageLog:
+def simulate(
+    scenario: Scenario, *, seed: int, out: Path | str | None = None, player: Literal["engine", "arrays"] = "engine"
+) -> MessageLog:
     """Plays one day of ``scenario`` and returns its log, read-only.
 
     ``out`` is the DuckDB file to make; without it the log lives as long as what is returned. The same scenario, seed
-    and version give the same events. Raises ``InvalidInput`` if ``out`` exists, and leaves no unfinished log behind.
+    and version give the same events, whichever ``player`` plays: the SimPy engine, or the array code of ``evaluate``.
+    Raises ``InvalidInput`` if ``out`` exists, and leaves no unfinished log behind.
 
         log = simulate(Scenario.load("data/scenarios/weekday.toml"), seed=1)
         log.sql("SELECT team, count(read_at), count(*) FROM deliveries GROUP BY team")
@@ -37,8 +42,11 @@ def simulate(scenario: Scenario, *, seed: int, out: Path | str | None = None) ->
         raise InvalidInput(f"A seed is a whole number from 0 to {_SEEDS - 1}, not {seed}.", field="seed")
     if out is not None and Path(out).exists():
         raise _taken(out)
-    day = plan(scenario, seed)
-    events = play(day)
+    if player not in ("engine", "arrays"):
+        raise InvalidInput(f"A player is 'engine' or 'arrays', not {player!r}.", field="player")
+    days = draw(scenario, [seed])
+    day = plan_of(days)
+    events = play(day) if player == "engine" else enact(days)
     if out is not None:
         _write(day, events, Path(out))
         return MessageLog.open(out)

@@ -22,7 +22,7 @@ LAYERS = [
     {"shifts", "minds"},
     {"floor", "plan"},
     {"views", "engine", "evaluate"},
-    {"log", "frames"},  # the log answers for a closed day in the shapes of views
+    {"log", "frames", "enact"},  # the log answers for a closed day in the shapes of views
     {"host", "simulation"},
     {"experiment"},
     {"analysis"},
@@ -69,7 +69,7 @@ PURE = {"errors", "models", "days", "state", "audience", "floor", "views", "fram
 # A plan draws by key from its seed, and a player has the time that the plan gives it.
 PURE |= {"draws", "presence", "attention", "minds", "rota", "sends", "shifts", "plan", "engine"}
 # What follows from a plan, and what is counted of it.
-PURE |= {"outcome", "evaluate", "tally", "intervals"}
+PURE |= {"outcome", "evaluate", "enact", "tally", "intervals"}
 IMPURE = {"asyncio", "io", "logging", "os", "pathlib", "random", "secrets", "socket", "sys", "threading", "time"}
 
 

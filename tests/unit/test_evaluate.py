@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coachsim.enact import enact
+from coachsim.errors import InvalidInput
 from coachsim.evaluate import evaluate
 from coachsim.models import Agent
 from coachsim.outcome import NEVER, Outcome
-from coachsim.plan import plan
+from coachsim.plan import draw, plan, plan_of
 from coachsim.scenario import Scenario
-from coachsim.simulation import play
+from coachsim.simulation import play, simulate
 from tests.unit.days_of import CERTAIN, EXACT, LUNCH, MISSED, at, message, people, scenario
 from tests.unit.stage import deliveries
 from tests.unit.test_plan import NIGHTS, scenarios
@@ -136,13 +139,35 @@ def tied(draw: st.DrawFn) -> Scenario:
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=250)
 @given(tied(), st.integers(0, 2**63 - 3))
 def test_where_everything_happens_at_once_the_rows_are_the_engines(made, seed):
     check(made, [seed, seed + 1, seed + 2])
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
+@given(tied(), st.integers(0, 2**63 - 1))
+def test_enacted_on_a_floor_it_is_the_engines_day_event_for_event(made, seed):
+    days = draw(made, [seed])
+    assert enact(days) == list(play(plan_of(days)))
+
+
+def test_a_log_of_either_player_has_the_same_rows():
+    made = Scenario.load(SCENARIOS / "weekday.toml")
+    engine, arrays = (simulate(made, seed=4, player=player) for player in ("engine", "arrays"))
+    query = "SELECT * EXCLUDE (created_at) FROM run"
+    with engine, arrays:
+        for table in ("deliveries", "messages", "state_changes", "agents", "days"):
+            pd.testing.assert_frame_equal(getattr(engine, table)(), getattr(arrays, table)())
+        pd.testing.assert_frame_equal(engine.sql(query), arrays.sql(query))
+
+
+def test_another_player_is_named():
+    with pytest.raises(InvalidInput, match="'engine' or 'arrays', not 'numpy'"):
+        simulate(scenario(), seed=1, player="numpy")
+
+
+@settings(max_examples=100)
 @given(scenarios(st.sampled_from(NIGHTS)), st.integers(0, 1_000))
 def test_on_any_day_the_rows_are_the_engines(made, seed):
     check(made, [seed, seed + 1])
