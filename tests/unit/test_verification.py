@@ -23,7 +23,7 @@ from coachsim.evaluate import evaluate
 from coachsim.models import AgentState
 from coachsim.outcome import NEVER, STATES, Outcome
 from coachsim.plan import plan
-from tests.unit.days_of import EXACT, MISSED, at, message, people, scenario
+from tests.unit.days_of import EXACT, LUNCH, MISSED, at, message, people, scenario
 
 ALPHA = 1e-3
 WRONG = 1e-6
@@ -255,6 +255,14 @@ def test_unplanned_breaks_are_a_poisson_stream_with_lognormal_lengths():
 
 
 # --- what has no chance in it ---
+
+
+def test_who_is_on_a_break_has_no_toast_and_is_told_on_coming_back():
+    outcome = days(messages=[message("11:10")], breaks=[LUNCH])
+    assert (outcome.state_at_send == STATES.index(AgentState.BREAK)).all()
+    assert (outcome.toast_at == NEVER).all()
+    assert (outcome.notified_at == at(11, 30)).all()
+    assert (outcome.read_at == at(11, 40)).all()
 
 
 def test_what_is_sent_after_everyone_has_left_is_read_by_nobody_and_lost_in_the_night():
