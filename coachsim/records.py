@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from coachsim.models import (
@@ -50,6 +51,7 @@ COLUMNS: dict[str, str] = {
     "reason": "text",
     "payload": "text",
 }
+_TYPES = list(COLUMNS.values())
 _PLACE = {name: place for place, name in enumerate(COLUMNS)}
 _BASE = ("seq", "happened_at", "actor")
 # Fields that live in a column of another name: message ids and agent ids each have one list column.
@@ -65,19 +67,8 @@ SELECT = ", ".join("epoch_us(happened_at) AS happened_at" if name == "happened_a
 
 def to_row(event: Event) -> Row:
     """The event as a row of ``events``; times are integers (µs), empty lists are null."""
-    row: list[Any] = [None] * len(COLUMNS)
-    row[0], row[1], row[2], row[3] = event.seq, event.happened_at, KIND_OF[type(event)], event.actor
-    in_columns, in_payload = _PLANS[type(event)]
-    for name, place in in_columns:
-        value = getattr(event, name)
-        row[place] = list(value) if value and isinstance(value, tuple) else None if value == () else value
-    if isinstance(event, Sent):
-        row[_PLACE["message_id"]] = event.message.message_id
-    elif isinstance(event, AgentChanged):
-        row[_PLACE["agent_id"]] = event.agent.agent_id
-    if in_payload:
-        row[-1] = _payload(event, in_payload)
-    return tuple(row)
+    columns = _columns(type(event), [event])
+    return tuple([columns[place][0] if place in columns else None for place in range(len(COLUMNS))])
 
 
 def from_row(row: Sequence[Any]) -> Event:
@@ -103,7 +94,7 @@ def from_row(row: Sequence[Any]) -> Event:
 
 
 def to_frame(events: Iterable[Event]) -> pa.Table:
-    """The events as one columnar frame with the columns of ``events``: the fast way into DuckDB."""
+    """The events, in the order of ``seq``, as one columnar frame like ``events``: the fast way into DuckDB."""
     import pyarrow as pa
 
     types: dict[str, Any] = {
@@ -115,15 +106,26 @@ def to_frame(events: Iterable[Event]) -> pa.Table:
         "bool[]": pa.list_(pa.bool_()),
     }
     schema = pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
-    columns = zip(*[to_row(event) for event in events], strict=True)
-    return pa.table(
-        [pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
-    )
+    of_kind: dict[type[Event], list[Event]] = {}
+    for event in events:
+        of_kind.setdefault(type(event), []).append(event)
+    tables = [schema.empty_table()]
+    for kind, those in of_kind.items():
+        columns = _columns(kind, those)
+        arrays = [
+            pa.array(columns[place], type=field.type) if place in columns else pa.nulls(len(those), field.type)
+            for place, field in enumerate(schema)
+        ]
+        tables.append(pa.table(arrays, schema=schema))
+    return pa.concat_tables(tables).sort_by("seq")
 
 
 def to_json(value: Any) -> str:
     """Compact JSON text, readable in any script; NaN is refused because no other reader would take it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 # --- the plan for each kind: which of its fields go where ---
@@ -169,7 +171,29 @@ _AGENT = tuple(field.name for field in fields(Agent))
 _READ_COLUMN = {key: read for kind in EVENT_KINDS.values() for key, read in _readers(kind).items()}
 
 
-# --- what goes into the payload ---
+# --- the values of an event's fields ---
+
+
+def _columns(kind: type[Event], events: Sequence[Event]) -> dict[int, list[Any]]:
+    """The values of events of one kind by the place of their column; columns that are not there are null."""
+    columns: dict[int, list[Any]] = {
+        _PLACE["seq"]: [event.seq for event in events],
+        _PLACE["happened_at"]: [event.happened_at for event in events],
+        _PLACE["kind"]: [KIND_OF[kind]] * len(events),
+        _PLACE["actor"]: [event.actor for event in events],
+    }
+    in_columns, in_payload = _PLANS[kind]
+    for name, place in in_columns:
+        values = map(attrgetter(name), events)
+        is_list = _TYPES[place].endswith("[]")
+        columns[place] = [list(value) if value else None for value in values] if is_list else list(values)
+    if issubclass(kind, Sent):
+        columns[_PLACE["message_id"]] = list(map(attrgetter("message.message_id"), events))
+    elif issubclass(kind, AgentChanged):
+        columns[_PLACE["agent_id"]] = list(map(attrgetter("agent.agent_id"), events))
+    if in_payload:
+        columns[_PLACE["payload"]] = [_payload(event, in_payload) for event in events]
+    return columns
 
 
 def _payload(event: Event, names: list[tuple[str, Any]]) -> str | None:
