@@ -103,6 +103,28 @@ async def test_a_page_is_for_its_roles_and_a_kernel_for_its_session(door: Door):
         assert (await sup.get(address)).status_code == 404
 
 
+async def test_each_page_of_the_desk_is_for_its_roles(door: Door):
+    page = "/desk/voila/render/{}.ipynb"
+    may = {"sup": {"coaching", "what_if"}, "analyst": {"what_if"}, "trainer": {"what_if"}, "phones": set(), "a1": set()}
+    for name, pages in may.items():
+        async with door.browser(name) as client:
+            start = (await client.get("/")).text
+            for one in ("coaching", "what_if"):
+                assert (f'href="/{one}"' in start) == (one in pages), f"{name}'s start page, {one}"
+                # A page's first bytes are enough: the rest comes when its kernel has run.
+                async with client.stream("GET", page.format(one)) as answer:
+                    assert answer.status_code == (200 if one in pages else 403), f"{name}, {one}"
+    async with door.browser("trainer") as trainer:
+        link = await trainer.get("/what_if")
+        assert (link.status_code, link.headers["Location"]) == (302, page.format("what_if"))
+
+
+async def test_a_page_is_told_where_scenarios_are(door: Door, tmp_path: Path):
+    told = door.server.desk._environment()
+    assert told["COACHSIM_SCENARIOS"] == str(tmp_path / "scenarios")
+    assert told["COACHSIM_CACHE"] == str(tmp_path / "cache")
+
+
 async def test_a_websocket_is_for_its_session_and_ends_with_it(door: Door, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("coachsim.server.desk_proxy._GRACE_S", 0.1)
     async with door.browser("sup") as sup, door.browser("blue") as blue:
