@@ -1,0 +1,235 @@
+"""The archive: what is in a day's folder, who can read many sites' as one table, and that no crash leaves half a day."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+from coachsim.errors import LogUnavailable
+from coachsim.log import LogWriter
+from coachsim.log_archive import TABLES, Archive, write_days
+from coachsim.models import AgentChanged, Audited, Event, Read
+from tests.unit.log_events import ANN, BO, CY, IN, NIGHT, PaperDay
+
+FIRST, SECOND, THIRD = "2026-03-02", "2026-03-03", "2026-03-04"
+
+
+def three_days() -> list[Event]:
+    """The paper day, a second on which Bo is in another team, gets and reads a message, and an open one."""
+    story = PaperDay()
+    story.night(0, deliveries=3, lost=2)
+    moved = type(BO)("a2", "Bo", "Green")
+    story.add(NIGHT + 1, AgentChanged, "admin", agent=moved, previous_team="Blue")
+    sent = story.send(NIGHT + 5, [(ANN, IN, True, False), (moved, IN, True, True)])
+    story.add(NIGHT + 6, Read, "a2", agent_id="a2", message_ids=(sent,), notified=(False,))
+    story.add(NIGHT + 7, Audited, "admin", action="roster_loaded", subject="roster.csv", detail={"changed": 1})
+    story.night(1, deliveries=2, lost=1)
+    story.send(2 * NIGHT + 5, [(CY, IN, True, False)])
+    return story.events
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> Path:
+    """A data folder whose two closed days are in the archive of the site 'leeds'."""
+    folder = tmp_path_factory.mktemp("leeds")
+    with LogWriter.open(folder / "log.duckdb") as writer:
+        writer.append(three_days()).result(10)
+        assert write_days(writer.cursor(), Archive(folder, "leeds")) == [FIRST, SECOND]
+    return folder
+
+
+def read(folder: Path, table: str) -> list[dict]:
+    """The table of every site and day, as any engine that knows hive partitions reads it."""
+    files = sorted(str(path) for path in folder.glob(f"archive/site=*/day=*/{table}.parquet"))
+    partitions = ds.partitioning(pa.schema([("site", pa.string()), ("day", pa.string())]), flavor="hive")
+    found = ds.dataset(files, partitioning=partitions, partition_base_dir=str(folder / "archive"))
+    return found.to_table().to_pylist()
+
+
+def test_each_closed_day_has_each_table_and_the_open_day_has_none(written):
+    assert sorted(str(path.relative_to(written)) for path in written.rglob("*.parquet")) == sorted(
+        f"archive/site=leeds/day={day}/{table}.parquet" for day in (FIRST, SECOND) for table in TABLES
+    )
+
+
+@pytest.mark.parametrize("table", ["deliveries", "messages", "days"])
+def test_the_closed_days_are_the_logs_rows(written, table):
+    with duckdb.connect(str(written / "log.duckdb"), read_only=True) as log:
+        kept = log.sql(f"SELECT * FROM {table} WHERE day < '{THIRD}'").to_arrow_table()
+    key = "day" if table == "days" else "message_id"
+    mine = [{name: row[name] for name in kept.column_names} for row in read(written, table)]
+    by = [(row[key], row.get("agent_id")) for row in mine]
+    assert len(mine) == {"deliveries": 10, "messages": 5, "days": 2}[table]
+    assert sorted(mine, key=lambda row: (row[key], row.get("agent_id") or "")) == sorted(
+        kept.to_pylist(), key=lambda row: (row[key], row.get("agent_id") or "")
+    )
+    assert by == sorted(by), "a table is in the order that makes it small and quick to search"
+
+
+def test_what_happened_on_a_day_is_in_that_days_folder(written):
+    changes = read(written, "state_changes")
+    assert {row["day"] for row in changes} == {FIRST}
+    assert [row["seq"] for row in changes] == sorted(row["seq"] for row in changes)
+    agents = {(row["day"], row["agent_id"]): row["team"] for row in read(written, "agents")}
+    assert agents[FIRST, "a2"] == "Blue"
+    assert agents[SECOND, "a2"] == "Green"
+    assert len(agents) == 6, "every agent of the roster is there on every day"
+    assert [row["day"] for row in read(written, "agent_changes")] == [FIRST] * 3 + [SECOND]
+    assert [row["day"] for row in read(written, "audit") if row["action"] == "roster_loaded"] == [SECOND]
+    assert {row["time_zone"] for row in read(written, "run")} == {"UTC"}
+
+
+def test_many_sites_are_one_table_of_plain_types(written, tmp_path):
+    shutil.copytree(written / "archive", tmp_path / "archive")
+    other = tmp_path / "other"
+    with LogWriter.open(other / "log.duckdb") as writer:
+        writer.append(PaperDay().events[:4]).result(10)  # a roster and nothing else
+        night = PaperDay()
+        night.events[4:] = []
+        night.night(0)
+        writer.append(night.events[4:]).result(10)
+        write_days(writer.cursor(), Archive(other, "york"))
+    shutil.copytree(other / "archive", tmp_path / "archive", dirs_exist_ok=True)
+    plain = {pa.int32(), pa.int64(), pa.string(), pa.bool_(), pa.timestamp("us")}
+    for table in TABLES:
+        files = sorted(tmp_path.glob(f"archive/site=*/day=*/{table}.parquet"))
+        schemas = [pq.read_schema(path) for path in files]
+        assert len(files) == 3
+        assert all(schema.equals(schemas[0]) for schema in schemas), "an empty day has the columns of a full one"
+        for field in schemas[0]:
+            inner = field.type.value_type if pa.types.is_list(field.type) else field.type
+            assert inner in plain, field
+            assert field.name not in ("site", "day"), "the folders say that"
+            assert field.nullable
+    assert {(row["site"], row["day"]) for row in read(tmp_path, "days")} == {
+        ("leeds", FIRST), ("leeds", SECOND), ("york", FIRST),
+    }  # fmt: skip
+    assert {row["site"] for row in read(tmp_path, "agents")} == {"leeds", "york"}
+    assert len(read(tmp_path, "deliveries")) == 10
+    asked = f"SELECT site, count(*) FROM read_parquet('{tmp_path}/archive/site=*/day=*/agents.parquet') GROUP BY ALL"
+    assert sorted(duckdb.sql(asked).fetchall()) == [("leeds", 6), ("york", 3)]
+
+
+def test_days_are_written_once_unless_asked_for_again(tmp_path):
+    archive = Archive(tmp_path, "main")
+    with LogWriter.open(tmp_path / "log.duckdb") as writer:
+        writer.append(three_days()).result(10)
+        cursor = writer.cursor()
+        assert write_days(cursor, archive, last=FIRST) == [FIRST]
+        assert archive.days() == [FIRST]
+        stamp = archive.file(FIRST, "deliveries").stat().st_ino
+        assert write_days(cursor, archive) == [SECOND]
+        assert write_days(cursor, archive) == []
+        assert archive.file(FIRST, "deliveries").stat().st_ino == stamp
+        assert write_days(cursor, archive, first=SECOND, again=True) == [SECOND]
+        assert archive.file(FIRST, "deliveries").stat().st_ino == stamp
+        assert write_days(cursor, archive, again=True, stop=lambda: True) == []
+        archive.remove(FIRST)
+        assert archive.days() == [SECOND]
+        assert [path.name for path in archive.folder.iterdir()] == [f"day={SECOND}"]
+
+
+def test_a_day_that_cannot_be_built_leaves_the_old_one(written, tmp_path):
+    shutil.copytree(written, tmp_path / "data")
+    archive = Archive(tmp_path / "data", "leeds")
+    before = {path: path.read_bytes() for path in archive.folder.rglob("*.parquet")}
+
+    def fail(folder: Path) -> None:
+        (folder / "deliveries.parquet").write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(LogUnavailable, match="No space left on device"):
+        archive.put(FIRST, fail)
+    assert {path: path.read_bytes() for path in archive.folder.rglob("*.parquet")} == before
+    assert sorted(path.name for path in archive.folder.iterdir()) == [f"day={FIRST}", f"day={SECOND}"]
+
+
+# For each N, a process of its own archives, writes all days again and takes one away, and is killed at its N-th
+# change to the file system. It prints how many of them came to their end.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import duckdb, pyarrow.parquet  # before the processes part, so that each begins at once
+from coachsim.log import LogWriter
+from coachsim.log_archive import Archive, write_days
+
+CHANGES = {"os.mkdir", "os.rename", "os.rmdir", "os.remove", "shutil.rmtree", "open"}
+
+def work(folder, at):
+    left = at
+    def count(event, arguments):
+        nonlocal left
+        if event in CHANGES and "archive" in str(arguments[0]):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+    with LogWriter.open(folder / "log.duckdb") as writer:
+        archive = Archive(folder, "main")
+        sys.addaudithook(count)
+        write_days(writer.cursor(), archive)
+        write_days(writer.cursor(), archive, again=True)
+        archive.remove(archive.days()[0])
+
+for folder in sorted(Path(sys.argv[1]).iterdir(), key=lambda path: int(path.name)):
+    child = os.fork()
+    if child == 0:
+        work(folder, int(folder.name))
+        os._exit(0)
+    print(folder.name, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX systems do")
+def test_killed_at_any_moment_each_day_is_whole_or_not_there_and_the_next_start_makes_it_whole(written, tmp_path):
+    for number in range(1, 90, 4):
+        (tmp_path / str(number)).mkdir()
+        shutil.copyfile(written / "log.duckdb", tmp_path / str(number) / "log.duckdb")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", KILLED, str(tmp_path)], capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    ended = dict(line.split() for line in done.stdout.splitlines())
+    assert set(ended.values()) == {"-9", "0"}, "some were killed, and the last were not: all moments were tried"
+    partly = set()
+    for folder in tmp_path.iterdir():
+        for day in folder.glob("archive/site=main/day=*"):
+            assert sorted(path.stem for path in day.iterdir()) == sorted(TABLES)
+            assert [pq.read_table(path).num_rows for path in sorted(day.glob("de*.parquet"))] == [
+                8 if day.name.endswith(FIRST) else 2
+            ]
+        partly |= {path.suffix for path in folder.glob("archive/site=main/.day=*")}
+        with LogWriter.open(folder / "log.duckdb") as writer:
+            archive = Archive(folder, "main")
+            write_days(writer.cursor(), archive)
+            assert archive.days() == [FIRST, SECOND]
+            assert len(list(archive.folder.iterdir())) == 2, "what the crash left is gone"
+    assert partly == {".part", ".old", ".gone"}, "each kind of unfinished work was met"
+
+
+def test_files_are_on_the_disk_before_the_folder_has_its_name(written, tmp_path, monkeypatch):
+    order: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (order.append(_name(descriptor)), fsync(descriptor))[1])
+    monkeypatch.setattr(
+        Path, "rename", lambda path, to: (order.append(f"{path.name} → {to.name}"), rename(path, to))[1]
+    )
+    shutil.copyfile(written / "log.duckdb", tmp_path / "log.duckdb")
+    with LogWriter.open(tmp_path / "log.duckdb") as writer:
+        write_days(writer.cursor(), Archive(tmp_path, "main"), last=FIRST)
+    named = order.index(f".day={FIRST}.part → day={FIRST}")
+    assert {f"{table}.parquet" for table in TABLES} | {f".day={FIRST}.part"} <= set(order[:named])
+    assert order[named + 1] == "site=main"
+
+
+def _name(descriptor: int) -> str:
+    return Path(os.readlink(f"/proc/self/fd/{descriptor}")).name
