@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from coachsim.errors import CoachsimWarning, InvalidInput
 from coachsim.experiment_cluster import versions
@@ -19,6 +17,9 @@ from coachsim.experiment_vary import combinations
 from coachsim.intervals import Estimate, mean_interval, paired_interval
 from coachsim.scenario import Scenario
 from coachsim.tally import MEASURES, Tally
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def compare(
@@ -180,6 +181,8 @@ def _columns(estimate: Estimate, *names: str) -> dict[str, float]:
 
 
 def _table(rows: list[dict[str, Any]], runs: Runs, wanted: Wanted) -> pd.DataFrame:
+    import pandas as pd  # ``run`` does without
+
     table = pd.DataFrame(rows)
     table.attrs = {
         "seeds": list(runs.tallies[0].seeds),

@@ -39,23 +39,26 @@ class _Cluster:
         self._waiting: dict[Any, Task] = {}
 
     def counted(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Tally]]:
-        from distributed import KilledWorker, as_completed
-
         self._waiting = {
             self._client.submit(Variant.counted, self._variants[task.variant], task.seeds, pure=False): task
             for task in tasks
         }
+        return self._done(list(self._waiting))
+
+    def begun(self) -> Iterator[tuple[Task, Tally]]:
+        with_workers = {key for keys in self._client.processing().values() for key in keys}
+        begun = [one for one in self._waiting if one.status == "finished" or one.key in with_workers]
+        self._client.cancel([one for one in self._waiting if one not in begun])
+        return self._done(begun)
+
+    def _done(self, futures: list[Any]) -> Iterator[tuple[Task, Tally]]:
+        from distributed import KilledWorker, as_completed
+
         try:
-            for done in as_completed(list(self._waiting), loop=self._client.loop):  # type: ignore[no-untyped-call]
+            for done in as_completed(futures, loop=self._client.loop):  # type: ignore[no-untyped-call]
                 yield self._waiting[done], done.result()
         except KilledWorker as error:
             raise WorkersLost("A worker of the cluster ended again and again, perhaps for want of memory.") from error
-
-    def begun(self) -> Iterator[tuple[Task, Tally]]:
-        finished = [future for future in self._waiting if future.status == "finished"]
-        for future in finished:
-            yield self._waiting[future], future.result()
-        self._client.cancel([future for future in self._waiting if future not in finished])
 
 
 @contextmanager
