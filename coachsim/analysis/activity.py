@@ -26,8 +26,10 @@ def load(log: MessageLog, by: Any = "day", *, days: Any = None, teams: Any = Non
     days, added up over the agents), then ``per_agent_day`` (sent / agent_days) and ``most`` (by one agent on one day).
     Raises ``InvalidInput``.
 
-        load(log, by="team")
-        load(log, by=["agent_id", "day"])
+    >>> load(log, by="team")
+        team  sent  agents  agent_days  per_agent_day  most
+    0   Blue     6       2           2            3.0     4
+    1  Green     6       3           3            2.0     3
     """
     question = Question(log, checked(by, (*KEYS, "agent_id")), days=days, teams=teams)
     counted = question.counted(
@@ -54,7 +56,9 @@ def presence(log: MessageLog, by: Any = "hour", *, days: Any = None, teams: Any 
     or one of the ``breaks`` began, then ``logged_in_rate``, ``break_rate`` and ``logged_out_rate``, which add up to 1
     (0 each for a log in which no time passed). Raises ``InvalidInput``.
 
-        presence(log, by=["team", "hour"])
+    >>> presence(log, by="hour").query("hour == 11")[["hour", "logged_in_h", "logged_out_h", "logged_in_rate"]]
+       hour  logged_in_h  logged_out_h  logged_in_rate
+    4    11          3.0           1.0            0.75
     """
     keys = checked(by, _AGENTS)
     sets = [key for key in keys if key in OVERLAPPING]

@@ -31,19 +31,21 @@ def names(value: Any, field: str) -> list[str] | None:
     return [one.isoformat()[:10] if isinstance(one, date) else str(one) for one in given]
 
 
-def message_ids(log: MessageLog, given: Iterable[Any], field: str) -> list[int]:
-    """The ids as Python integers. Raises ``UnknownMessage`` (a ``NotFound``) for one that the log does not have."""
+def message_ids(given: Iterable[Any], field: str) -> list[int]:
+    """The ids as Python integers, whatever kind of whole number they were."""
     ids = []
     for one in given:
         try:
             ids.append(operator.index(one))
         except TypeError:
             raise InvalidInput(f"A message_id is a whole number, not {one!r}.", field=field) from None
-    known = set(
-        log.sql("SELECT message_id FROM messages WHERE list_contains($ids, message_id)", {"ids": ids}).message_id
-    )
-    if unknown := [one for one in ids if one not in known]:
+    return ids
+
+
+def must_be_known(log: MessageLog, ids: list[int], field: str) -> None:
+    """Raises ``UnknownMessage`` (a ``NotFound``) for the first id that the log does not have."""
+    known = log.sql("SELECT message_id FROM messages WHERE message_id IN (SELECT unnest($ids))", {"ids": ids})
+    if unknown := [one for one in ids if one not in {*known["message_id"]}]:
         raise UnknownMessage(
             f"The log has no message {unknown[0]}. The ids are in the column message_id of log.messages().", field=field
         )
-    return ids

@@ -69,7 +69,9 @@ class Question:
         self._conditions: list[str] = []
         self.only("list_contains($days, deliveries.day)", "days", names(days, "days"))
         self.only("list_contains($teams, deliveries.team)", "teams", names(teams, "teams"))
-        self.only("deliveries.message_id IN (SELECT unnest($message_ids))", "message_ids", message_ids)
+        # The bounds let the database skip all that lies outside, which a set alone does not.
+        bounds = "deliveries.message_id BETWEEN list_min($message_ids) AND list_max($message_ids)"
+        self.only(f"{bounds} AND list_contains($message_ids, deliveries.message_id)", "message_ids", message_ids)
 
     @property
     def by(self) -> str:

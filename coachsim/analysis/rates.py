@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from coachsim.analysis.arguments import message_ids, moment
+from coachsim.analysis.arguments import message_ids, moment, must_be_known
 from coachsim.analysis.keys import Question, checked, columns
 from coachsim.log import MessageLog
 
@@ -36,8 +36,13 @@ def unread_rates(
     Gives the keys, the counts ``sent``, ``notified``, ``read``, ``unread`` and ``lost`` (each ever, or by ``at``:
     sent = read + unread), then ``unread_rate`` and ``lost_rate`` of ``sent``. Raises ``InvalidInput``.
 
-        unread_rates(log, by=["team", "hour"])
-        unread_rates(log, by="campaign", at=datetime(2026, 3, 2, 12, 0))    # noon in UTC
+    >>> unread_rates(log, by="campaign")[["campaign", "sent", "read", "unread", "unread_rate"]]
+       campaign  sent  read  unread  unread_rate
+    0  Renewals     8     5       3        0.375
+    1    Spring     5     4       1        0.200
+    >>> unread_rates(log, at=datetime(2026, 3, 2, 10, 20))[["sent", "unread", "unread_rate"]]  # in UTC
+       sent  unread  unread_rate
+    0     6       3          0.5
     """
     question = Question(log, checked(by), days=days, teams=teams)
     if at is None:
@@ -63,7 +68,11 @@ def lost(log: MessageLog, by: Any = None, *, days: Any = None, teams: Any = None
     Gives the keys, the counts ``sent``, ``notified``, ``read``, ``unread``, ``lost``, ``lost_expired`` and
     ``lost_not_notified``, then ``unread_rate`` and ``lost_rate`` of ``sent``. Raises ``InvalidInput``.
 
-        lost(log, by="state_at_send")
+    >>> lost(log, by="state_at_send")[["state_at_send", "sent", "lost", "lost_expired", "lost_not_notified"]]
+      state_at_send  sent  lost  lost_expired  lost_not_notified
+    0         break     1     1             1                  1
+    1     logged_in     8     2             0                  0
+    2    logged_out     3     2             0                  2
     """
     question = Question(log, checked(by), days=days, teams=teams)
     counts = _EVER | {
@@ -82,9 +91,12 @@ def reach(log: MessageLog, message_id: Any) -> pd.DataFrame:
     acknowledged; ``acknowledged``. The four exclude each other and add up to ``sent``. Raises ``UnknownMessage`` (a
     ``NotFound``) for an id that the log does not have.
 
-        reach(log, log.messages().message_id[0])
+    >>> reach(log, log.messages()["message_id"][0])
+       sent  not_logged_in  notified_unread  read  acknowledged
+    0     4              1                0     2             1
     """
-    question = Question(log, (), message_ids=message_ids(log, [message_id], "message_id"))
+    ids = message_ids([message_id], "message_id")
+    question = Question(log, (), message_ids=ids)
     counts = {
         "sent": "count(*)",
         "not_logged_in": "count(*) FILTER (notified_at IS NULL AND read_at IS NULL)",
@@ -92,4 +104,7 @@ def reach(log: MessageLog, message_id: Any) -> pd.DataFrame:
         "read": "count(read_at) FILTER (acknowledged_at IS NULL)",
         "acknowledged": "count(acknowledged_at)",
     }
-    return question.answer(f"{question.counted(counts)} SELECT {', '.join(counts)} FROM counted")
+    frame = question.answer(f"{question.counted(counts)} SELECT {', '.join(counts)} FROM counted")
+    if frame["sent"][0] == 0:  # every message has a recipient, so only then need the messages be looked at
+        must_be_known(log, ids, "message_id")
+    return frame

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from coachsim.analysis.arguments import message_ids
+from coachsim.analysis.arguments import message_ids, must_be_known
 from coachsim.analysis.keys import Question, checked, columns
 from coachsim.errors import InvalidInput
 from coachsim.log import MessageLog
@@ -41,8 +41,13 @@ def time_to_read(
     Gives the keys, the counts ``sent``, ``notified``, ``read``, ``unread``, ``lost`` and ``not_notified``, then
     ``q25_s``, ``median_s``, ``q75_s``, ``q90_s``, ``median_low_s`` and ``median_high_s``. Raises ``InvalidInput``.
 
-        time_to_read(log, by="state_at_send")
-        time_to_read(log, since="notified")
+    >>> time_to_read(log, by="team")[["team", "sent", "read", "q25_s", "median_s", "q90_s"]]
+        team  sent  read   q25_s  median_s   q90_s
+    0   Blue     6     5    30.0     120.0  3720.0
+    1  Green     6     2  3640.0       NaN     NaN
+    >>> time_to_read(log, since="notified")[["sent", "not_notified", "median_s"]]
+       sent  not_notified  median_s
+    0    12             3     300.0
     """
     question = Question(log, checked(by), days=days, teams=teams)
     sums = ", ".join(f"CAST(coalesce(sum({name}), 0) AS BIGINT) AS {name}" for name in _COUNTS)
@@ -85,17 +90,22 @@ def read_curve(
     Gives the keys, ``seconds``, ``at_risk``, ``read``, ``read_rate``, ``low``, ``high``: a row at 0, at every second
     in which something was read, and at the last second known of. Raises ``InvalidInput``, ``UnknownMessage``.
 
-        read_curve(log, message_id)
-        read_curve(log, by="priority", since="notified")
+    >>> read_curve(log, log.messages()["message_id"][0])[["seconds", "at_risk", "read", "read_rate"]]
+       seconds  at_risk  read  read_rate
+    0        0        4     0       0.00
+    1       20        4     1       0.25
+    2      300        3     2       0.50
+    3     3640        2     3       0.75
+    4    61200        1     3       0.75
     """
     keys = checked(by)
     ids = None
     if message_id is not None and messages is not None:
         raise InvalidInput("Give either 'message_id' or 'messages', not both.", field="messages")
     if message_id is not None:
-        ids = message_ids(log, [message_id], "message_id")
+        ids = message_ids([message_id], "message_id")
     elif messages is not None:
-        ids = message_ids(log, messages, "messages")
+        ids = message_ids(messages, "messages")
         keys = ("message_id", *keys)
     question = Question(log, keys, days=days, teams=teams, message_ids=ids)
     chosen = columns(
@@ -104,9 +114,12 @@ def read_curve(
         "CAST(read_so_far AS BIGINT) AS read",
         "1 - left_unread AS read_rate, 1 - unread_high AS low, 1 - unread_low AS high",
     )
-    return question.answer(
-        f"{_with_steps(question, since, drawn=True)} SELECT {chosen} FROM steps WHERE drawn", "seconds"
-    )
+    sql = f"{_with_steps(question, since, drawn=True)} SELECT {chosen} FROM steps WHERE drawn"
+    frame = question.answer(sql, "seconds")
+    found = set(frame["message_id"]) if messages is not None else set() if frame.empty else set(ids or ())
+    if absent := [one for one in ids or () if one not in found]:  # nothing there in it, or no such message
+        must_be_known(log, absent, "message_id" if messages is None else "messages")
+    return frame
 
 
 def _first(share: str, at_most: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
@@ -44,6 +45,15 @@ def rows(frame: pd.DataFrame, *columns: str) -> list[tuple]:
 
 
 COUNTS = ("sent", "notified", "read", "unread", "lost")
+
+
+@pytest.mark.parametrize("name", analysis.__all__)
+def test_the_examples_give_what_they_say(log, name):
+    (example,) = doctest.DocTestFinder(recurse=False).find(
+        getattr(analysis, name), name, globs={"log": log, "datetime": datetime} | vars(analysis)
+    )
+    assert example.examples, "every question has an example"
+    assert doctest.DocTestRunner(optionflags=doctest.REPORT_NDIFF).run(example).failed == 0
 
 
 # --- unread and lost ---
