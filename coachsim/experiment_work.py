@@ -97,7 +97,7 @@ class _Processes:
 
     def counted(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Tally]]:
         self._waiting = {}
-        with _main_left_alone():
+        with _explained(), _main_left_alone():
             for task in tasks:
                 self._waiting[self._pool.submit(self._variants[task.variant].counted, task.seeds)] = task
         return self._done(self._waiting)
@@ -107,13 +107,20 @@ class _Processes:
         return self._done([future for future in reversed(self._waiting) if not future.cancel()])
 
     def _done(self, futures: Iterable[Future[Tally]]) -> Iterator[tuple[Task, Tally]]:
-        try:
+        with _explained():
             for done in as_completed(futures):
                 yield self._waiting[done], done.result()
-        except BrokenProcessPool as error:
-            raise WorkersLost(
-                "A worker process ended without an answer, perhaps for want of memory. Try again with processes=1."
-            ) from error
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise WorkersLost(
+            "A worker process ended without an answer, perhaps for want of memory. Close other programs and try again,"
+            " or count in one process (processes=1)."
+        ) from error
 
 
 @contextmanager

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import multiprocessing
 import os
 import re
 import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -20,9 +22,9 @@ from coachsim import compare, experiment_runs, sweep
 from coachsim.errors import CoachsimWarning, InvalidInput, UnknownMessage
 from coachsim.evaluate import evaluate
 from coachsim.experiment import run
-from coachsim.experiment_work import usable_cores
+from coachsim.experiment_work import Task, Variant, WorkersLost, local_processes, usable_cores
 from coachsim.scenario import Scenario, ScenarioError
-from coachsim.tally import MEASURES
+from coachsim.tally import MEASURES, Tally
 from tests.unit.days_of import message, scenario
 
 COLUMNS = [
@@ -187,6 +189,20 @@ def test_an_interruption_of_nearly_nothing_is_raised() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         compare(usual(), longer(), usual(name="Third"), progress=stop)
+
+
+class Doomed:
+    """A variant whose counting ends the process, as the system does when memory runs out."""
+
+    def counted(self, seeds: Sequence[int]) -> Tally:
+        os._exit(1)
+
+
+def test_a_worker_that_dies_is_one_sentence_and_leaves_no_process() -> None:
+    doomed = cast(Variant, Doomed())
+    with pytest.raises(WorkersLost, match="ended without an answer"), local_processes([doomed], 2) as workers:
+        list(workers.counted([Task(0, start, (start,)) for start in range(6)]))
+    assert multiprocessing.active_children() == []
 
 
 SCRIPT = """
