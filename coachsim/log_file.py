@@ -65,10 +65,12 @@ def open_for_writing(path: Path, run: Run | None) -> duckdb.DuckDBPyConnection:
 
     Raises ``LogLocked``, ``LogDamaged`` or ``LogUnavailable``.
     """
-    if not path.exists():
+    is_new = not path.exists()
+    if is_new:
         _create(path, run or Run())
     # DuckDB would let two openers in one process share a file. An agent name of our own makes it refuse the second.
-    return _open(path, {**_CONFIG, "custom_user_agent": f"coachsim-{uuid.uuid4().hex}"}, read_only=False)
+    config: _Config = {**_CONFIG, "custom_user_agent": f"coachsim-{uuid.uuid4().hex}"}
+    return _open(path, config, read_only=False, whole=is_new)
 
 
 def open_for_reading(path: Path) -> duckdb.DuckDBPyConnection:
@@ -186,14 +188,15 @@ def put_in_place(finished: Path, path: Path) -> bool:
     return True
 
 
-def _open(path: Path, config: _Config, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+def _open(path: Path, config: _Config, *, read_only: bool, whole: bool = False) -> duckdb.DuckDBPyConnection:
+    """Opens and checks the log. ``whole``: that the file has not been cut short is known already."""
     if path.is_dir():
         raise LogError(f"{path} is a folder. Give the path of the log file in it.")
     clean = not wal_of(path).exists()
     with explained(path):
         connection = duckdb.connect(str(path), read_only=read_only, config=config)
         try:
-            if clean:
+            if clean and not whole:
                 _check_size(connection, path)
             _check(connection, path)
         except BaseException:
