@@ -64,12 +64,14 @@ def differences(data: Any, *, dark: bool = False, height: int = 280) -> alt.Laye
     rows = theme.rows(data)
     colours = theme.palette(dark=dark)
     says = "B minus A, percentage points"
+    known = [row[name] for row in rows for name in ("difference", "low", "high") if row[name] is not None]
+    scale = alt.Scale(domain=[min([-0.01, *known]), max([0.01, *known])], nice=True)
     points = alt.Axis(labelExpr=_POINTS, tickCount=5, domain=False)
     base = alt.Chart(theme.values(rows)).encode(x=_since_send(rows))
     band = base.mark_area(opacity=0.2, color=colours.accent).encode(
-        y=alt.Y("low:Q", title=says, axis=points), y2="high:Q"
+        y=alt.Y("low:Q", title=says, axis=points, scale=scale), y2="high:Q"
     )
-    line = base.mark_line(color=colours.accent).encode(y=alt.Y("difference:Q", title=says, axis=points))
+    line = base.mark_line(color=colours.accent).encode(y=alt.Y("difference:Q", title=says, axis=points, scale=scale))
     zero = alt.Chart(theme.values([{"at": 0}])).mark_rule(color=colours.soft, strokeDash=[4, 3]).encode(y="at:Q")
     told = [
         alt.Tooltip("minutes:Q", title="minutes since the send"),
@@ -98,7 +100,7 @@ def missed_by_team(
     worst = {team: max(row["lost_rate"] for row in rows if row["team"] == team) for team in {r["team"] for r in rows}}
     order = sorted(worst, key=lambda team: (-worst[team], team))[:_MOST_TEAMS]
     named = [row | {"variant": names[row["variant"]]} for row in rows if row["team"] in order]
-    scale = alt.Scale(domain=[names["A"], names["B"]], range=[colours.baseline, colours.accent])
+    both = alt.Scale(domain=[names["A"], names["B"]], range=[colours.baseline, colours.accent])
     base = alt.Chart(theme.values(named)).encode(
         y=alt.Y(
             "team:N",
@@ -116,10 +118,14 @@ def missed_by_team(
         alt.Tooltip("lost:Q", title="lost on all days", format=","),
         alt.Tooltip("sent:Q", title="of", format=","),
     ]
-    lost = alt.X("lost_rate:Q", title="lost", axis=alt.Axis(format=_axis_format(named), tickCount=5, domain=False))
+    most = max((row["high"] or row["lost_rate"] for row in named), default=0.0) or 1.0
+    # Given, not found by the chart: without rows, or without intervals, it would complain of an infinite extent.
+    scale = alt.Scale(domain=[0, most], nice=True)
+    axis = alt.Axis(format=".1%" if most < 0.05 else ".0%", tickCount=5, domain=False)
+    lost = alt.X("lost_rate:Q", title="lost", axis=axis, scale=scale)
     bars = base.mark_bar(cornerRadiusEnd=2).encode(
         x=lost,
-        color=alt.Color("variant:N", scale=scale, title=None, legend=alt.Legend() if legend else None),
+        color=alt.Color("variant:N", scale=both, title=None, legend=alt.Legend() if legend else None),
         tooltip=told,
     )
     spread = base.mark_rule(color=colours.ink, strokeWidth=1.2).encode(x=alt.X("low:Q", title="lost"), x2="high:Q")
@@ -138,8 +144,3 @@ def _since_send(rows: list[dict[str, Any]]) -> alt.X:
     shown = f"datum.value / {_HOUR} + ' h'" if hours else "datum.value + (datum.value ? ' min' : '')"
     axis = alt.Axis(values=list(range(0, int(last) + 1, step)), labelExpr=shown, grid=False, labelFlush=True)
     return alt.X("minutes:Q", title=None, scale=alt.Scale(domain=[0, last or _HOUR], nice=False), axis=axis)
-
-
-def _axis_format(rows: list[dict[str, Any]]) -> str:
-    most = max((row["high"] or row["lost_rate"] for row in rows), default=1.0)
-    return ".1%" if most < 0.05 else ".0%"
