@@ -1,4 +1,4 @@
-"""The archive: closed days as Parquet, ``DIR/archive/site=…/day=…/TABLE.parquet``, for any engine that reads such folders.
+"""The archive: closed days as Parquet, ``DIR/archive/site=…/day=…/TABLE.parquet``, for any engine that reads folders.
 
 A day's folder gets its name only when everything in it is on the disk, so a folder that is there is whole and counts;
 what is being written or taken away has a name that begins with a dot. The site and the day are in the folders' names
