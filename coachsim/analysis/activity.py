@@ -126,8 +126,10 @@ def _pieces(only_teams: str) -> str:
         pieces AS (
             SELECT versions.*, state,
                    greatest(since, valid_from, first) AS since, least(until, valid_to, newest) AS until,
-                   CAST(since >= valid_from AND previous = 'logged_out' AND state <> previous AS INTEGER) AS log_in,
-                   CAST(since >= valid_from AND state = 'break' AND state <> previous AS INTEGER) AS pause
+                   CAST(since >= greatest(valid_from, first)
+                        AND previous = 'logged_out' AND state <> previous AS INTEGER) AS log_in,
+                   CAST(since >= greatest(valid_from, first)
+                        AND state = 'break' AND state <> previous AS INTEGER) AS pause
             FROM segments
             JOIN versions ON versions.agent_id = segments.agent_id AND since < valid_to AND until >= valid_from
             CROSS JOIN span
