@@ -1,21 +1,29 @@
-"""Snapshots: one stable table of the log, for some days and within a reader's scope, as Parquet.
+"""Snapshots: one table of the log, for some days and within a reader's scope, as Parquet.
 
 The scope rules are the API's: agents by their team now, deliveries by their team at send, a message if a recipient is
-in scope, and then only the part in scope. One query for each table; what they share is in ``_WITH``, whose parameters
-are the first and the last day and the teams (null = no bound).
+in scope, and then only the part in scope. Besides the stable tables there are those that a log is put together from
+again (``PARTS``): with the events' numbers, and with the state in which the first day found each agent.
+
+The file says in its metadata (``coachsim``, JSON) what it is a snapshot of: ``as_of``, the newest event then, which
+given again makes several tables be of one moment; ``newest``, the time of the newest event of the days asked for;
+``after``, the last event before them; and ``format``, the version of the log.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from datetime import date
-from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import duckdb
 
 from coachsim.audience import Scope, part_in_scope
 from coachsim.errors import InvalidInput
+from coachsim.log_as_of import look_back, newest_seq
+from coachsim.log_file import FORMAT, explained
 from coachsim.models import Audience
 from coachsim.records import to_json
 
@@ -23,119 +31,214 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
+    from coachsim.log_writer import LogWriter
+
 TABLES = ("deliveries", "messages", "state_changes", "agents", "agent_versions", "days", "run", "audit")
-_ROWS = 100_000  # as many are in memory at a time, besides the compressed bytes
+"""The stable tables."""
+PARTS = ("run", "all_days", "all_agent_changes", "all_messages", "deliveries", "all_state_changes", "all_audit")
+"""The tables that a log is put together from (log_part.py)."""
+METADATA = b"coachsim"
+_ROWS = 100_000  # as many are in memory at a time
 
 # The days asked for, as labels and as the events they cover: a day goes up to and including its night's clear-down.
 _WITH = """
 WITH asked AS (
-    SELECT coalesce($1::VARCHAR, '') AS first_day, coalesce($2::VARCHAR, '9999-12-31') AS last_day
+    SELECT coalesce($first::VARCHAR, '') AS first_day, coalesce($last::VARCHAR, '9999-12-31') AS last_day
 ),
 span AS (
     SELECT coalesce((SELECT max(cleared_seq) FROM all_days, asked WHERE day < first_day), 0) AS after_seq,
            coalesce((SELECT min(began_seq) FROM all_days, asked WHERE day > last_day), 9223372036854775807)
                AS before_seq
-),
-in_team AS (SELECT agent_id FROM agents WHERE $3::VARCHAR[] IS NULL OR list_contains($3::VARCHAR[], team)),
+)
+"""
+_WITH_SCOPE = f"""{_WITH},
+in_team AS (SELECT agent_id FROM agents WHERE list_contains($teams::VARCHAR[], team)),
 seen AS (
-    SELECT deliveries.* FROM deliveries, asked
-    WHERE day BETWEEN first_day AND last_day AND ($3::VARCHAR[] IS NULL OR list_contains($3::VARCHAR[], team))
+    SELECT message_id, agent_id, day, lost_at FROM deliveries, asked
+    WHERE day BETWEEN first_day AND last_day AND list_contains($teams::VARCHAR[], team)
+),
+picked AS (SELECT message_id FROM all_messages WHERE json_exists(audience, '$.agents')),
+seen_by AS (
+    SELECT message_id, count(*) AS recipients,
+           list(agent_id ORDER BY agent_id) FILTER (message_id IN (FROM picked)) AS agent_ids
+    FROM seen GROUP BY message_id
 )
 """
 
-_DELIVERIES = "SELECT * FROM seen ORDER BY message_id, agent_id"
+_ABOUT = """
+    SELECT after_seq, coalesce(
+        (SELECT max(happened_at) FROM events WHERE seq = (SELECT max(seq) FROM events, span WHERE seq < before_seq)),
+        (SELECT max(cleared_at) FROM all_days, asked WHERE day <= last_day)
+    ) AS newest
+    FROM span
+"""
 
-_MESSAGES = """
-    SELECT messages.* REPLACE (seen_by.recipients AS recipients), seen_by.agent_ids
-    FROM messages
-    JOIN (
-        SELECT message_id, count(*) AS recipients, list(agent_id ORDER BY agent_id) AS agent_ids
-        FROM seen GROUP BY message_id
-    ) AS seen_by USING (message_id)
+_MESSAGES = (
+    "SELECT all_messages.* FROM all_messages, asked WHERE day BETWEEN first_day AND last_day ORDER BY message_id"
+)
+_SEEN_MESSAGES = """
+    SELECT all_messages.* REPLACE (seen_by.recipients AS recipients), seen_by.agent_ids
+    FROM all_messages JOIN seen_by USING (message_id)
     ORDER BY message_id
 """
 
-_STATE_CHANGES = """
-    SELECT agent_id, changed_at, state, reason, actor
-    FROM all_state_changes, span
-    WHERE seq > after_seq AND seq < before_seq AND agent_id IN (FROM in_team)
-    ORDER BY seq
+_IN_SPAN = "seq > after_seq AND seq < before_seq"
+_STATE_CHANGES = f"SELECT all_state_changes.* FROM all_state_changes, span WHERE {_IN_SPAN} {{only}} ORDER BY seq"
+_AND_OPENINGS = f"""
+    SELECT seq, agent_id, changed_at, state, reason, actor
+    FROM (
+        SELECT all_state_changes.* FROM all_state_changes, span WHERE {_IN_SPAN}
+        UNION ALL
+        SELECT DISTINCT ON (agent_id) all_state_changes.* FROM all_state_changes, span WHERE seq <= after_seq
+        ORDER BY agent_id, seq DESC
+    )
+    {{only}} ORDER BY seq
 """
 
-_AGENTS = "SELECT * FROM agents WHERE agent_id IN (FROM in_team) ORDER BY agent_id"
-
-_AGENT_VERSIONS = "SELECT * FROM agent_versions WHERE agent_id IN (FROM in_team) ORDER BY agent_id, valid_from"
-
+_DAYS = "SELECT all_days.* FROM all_days, asked WHERE day BETWEEN first_day AND last_day ORDER BY began_seq"
 # A closed day's counts are of what the reader may see; an open day has none yet.
-_DAYS = """
-    SELECT
-        day, began_at, cleared_at,
+_SEEN_DAYS = """
+    SELECT wanted.* REPLACE (
         CASE WHEN cleared_at IS NOT NULL THEN coalesce(counted.deliveries, 0) END AS deliveries,
         CASE WHEN cleared_at IS NOT NULL THEN coalesce(counted.lost, 0) END AS lost
-    FROM (SELECT days.* FROM days, asked WHERE day BETWEEN first_day AND last_day) AS wanted
+    )
+    FROM (SELECT all_days.* FROM all_days, asked WHERE day BETWEEN first_day AND last_day) AS wanted
     LEFT JOIN (
         SELECT day, count(*) AS deliveries, count(lost_at) AS lost FROM seen GROUP BY day
     ) AS counted USING (day)
-    ORDER BY began_at
+    ORDER BY began_seq
 """
 
-_RUN = "SELECT * FROM run"
-
+_AUDIT = f"SELECT all_audit.* FROM all_audit, span WHERE {_IN_SPAN} ORDER BY seq"
 # With a scope: sends with a recipient in it, agents of its teams, clear-downs (they concern everyone, but without the
 # whole floor's counts), and what was put on record about an agent of its teams.
-_AUDIT = """
-    SELECT happened_at, actor, action, subject,
-           CASE WHEN kind = 'cleared_down' AND $3::VARCHAR[] IS NOT NULL
-                THEN CAST(json_object('by_hand', detail->'$.by_hand') AS VARCHAR) ELSE detail END AS detail,
-           kind, seen_by.agent_ids
-    FROM (
-        SELECT all_audit.* FROM all_audit, span WHERE seq > after_seq AND seq < before_seq
-    ) AS wanted
-    LEFT JOIN (
-        SELECT CAST(message_id AS VARCHAR) AS message_id, list(agent_id ORDER BY agent_id) AS agent_ids
-        FROM seen WHERE $3::VARCHAR[] IS NOT NULL GROUP BY message_id
-    ) AS seen_by ON kind = 'sent' AND subject = message_id
-    WHERE $3::VARCHAR[] IS NULL
-       OR kind = 'cleared_down'
-       OR (kind = 'sent' AND seen_by.agent_ids IS NOT NULL)
+_SEEN_AUDIT = f"""
+    SELECT wanted.* REPLACE (
+        CASE WHEN kind = 'cleared_down' THEN CAST(json_object('by_hand', detail->'$.by_hand') AS VARCHAR)
+             ELSE detail END AS detail
+    ), seen_by.recipients, seen_by.agent_ids
+    FROM (SELECT all_audit.* FROM all_audit, span WHERE {_IN_SPAN}) AS wanted
+    LEFT JOIN seen_by ON kind = 'sent' AND subject = CAST(message_id AS VARCHAR)
+    WHERE kind = 'cleared_down'
+       OR (kind = 'sent' AND seen_by.recipients IS NOT NULL)
        OR (kind IN ('agent_changed', 'audited') AND subject IN (FROM in_team))
     ORDER BY seq
 """
 
+# Each table's query for a reader who sees all, and for one with a scope. ``deliveries`` are read day by day instead.
 _QUERIES = {
-    "deliveries": _DELIVERIES,
-    "messages": _MESSAGES,
-    "state_changes": _STATE_CHANGES,
-    "agents": _AGENTS,
-    "agent_versions": _AGENT_VERSIONS,
-    "days": _DAYS,
-    "run": _RUN,
-    "audit": _AUDIT,
+    "messages": (_MESSAGES, _SEEN_MESSAGES),
+    "all_messages": (_MESSAGES, _SEEN_MESSAGES),
+    "state_changes": (_STATE_CHANGES.format(only=""), _STATE_CHANGES.format(only="AND agent_id IN (FROM in_team)")),
+    "all_state_changes": (_AND_OPENINGS.format(only=""), _AND_OPENINGS.format(only="WHERE agent_id IN (FROM in_team)")),
+    "days": (_DAYS, _SEEN_DAYS),
+    "all_days": (_DAYS, _SEEN_DAYS),
+    "audit": (_AUDIT, _SEEN_AUDIT),
+    "all_audit": (_AUDIT, _SEEN_AUDIT),
+    "run": ("FROM run", "FROM run"),
 }
+for _name, _order in (("agents", "agent_id"), ("agent_versions", "agent_id, valid_from"), ("all_agent_changes", "seq")):
+    _QUERIES[_name] = (
+        f"FROM {_name} ORDER BY {_order}",
+        f"FROM {_name} WHERE agent_id IN (FROM in_team) ORDER BY {_order}",
+    )
 
 
 def snapshot(cursor: DuckDBPyConnection, table: str, start_day: str | None, end_day: str | None, teams: Scope) -> bytes:
     """The table as Parquet: days from ``start_day`` to ``end_day`` (labels, both included), within ``teams``."""
+    written = io.BytesIO()
+    write(cursor, written, table, start_day, end_day, teams)
+    return written.getvalue()
+
+
+def write(
+    cursor: DuckDBPyConnection,
+    file: BinaryIO,
+    table: str,
+    start_day: str | None,
+    end_day: str | None,
+    teams: Scope,
+    as_of: int | None = None,
+) -> int:
+    """Writes the table to ``file``, a part at a time; returns the event that it is as of.
+
+    ``as_of`` asks for the log as it was at an earlier event: the table is then of the same moment as another one.
+    The cursor should be in a transaction and be closed after use. Raises ``InvalidInput``.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if table not in _QUERIES:
+    if table not in (*TABLES, *PARTS):
         raise InvalidInput(f"The log has no table {table!r}. There are {', '.join(TABLES)}.", field="table")
-    days = [_day(start_day, "from"), _day(end_day, "to")]
-    query = _QUERIES[table] if table == "run" else _WITH + _QUERIES[table]
-    parameters = [*days, None if teams is None else sorted(teams)]
-    used = [value for place, value in enumerate(parameters, start=1) if f"${place}" in query]
-    finish = _FINISH.get(table, _as_it_is)
-    rows = cursor.sql(query, params=used).to_arrow_reader(_ROWS)
-    batches = (finish(batch, teams) for batch in rows)
-    first = next(batches, None)
-    if first is None:
-        first = finish(pa.RecordBatch.from_pylist([], schema=rows.schema), teams)
-    written = io.BytesIO()
-    with pq.ParquetWriter(written, first.schema, compression="zstd") as writer:
-        for batch in chain([first], batches):
-            writer.write_batch(batch)
-    return written.getvalue()
+    asked = _Asked(cursor, _day(start_day, "from"), _day(end_day, "to"), teams)
+    if as_of is not None:
+        look_back(cursor, as_of)
+    else:
+        as_of = newest_seq(cursor)
+    ((after, newest),) = asked.rows(_ABOUT).fetchall()
+    about = {"format": FORMAT, "as_of": as_of, "after": after, "newest": newest.isoformat() if newest else None}
+    schema = cursor.sql(f"FROM {table} LIMIT 0").to_arrow_table().schema
+    finish = _FINISH.get(table.removeprefix("all_"), _as_it_is)
+    with pq.ParquetWriter(file, schema.with_metadata({METADATA: to_json(about)}), compression="zstd") as writer:
+        for batch in asked.batches(table):
+            whole = finish(batch, teams).select(schema.names)
+            writer.write_batch(pa.RecordBatch.from_arrays(whole.columns, schema=writer.schema))
+    return as_of
+
+
+def write_from(
+    writer: LogWriter,
+    file: BinaryIO,
+    table: str,
+    start_day: str | None,
+    end_day: str | None,
+    teams: Scope,
+    as_of: int | None = None,
+) -> int:
+    """As ``write``, from a log that goes on being written. Raises ``LogError`` as well."""
+    cursor = writer.cursor()
+    try:
+        with explained(writer.path):
+            cursor.execute("BEGIN")
+            return write(cursor, file, table, start_day, end_day, teams, as_of)
+    finally:
+        with suppress(duckdb.Error):
+            cursor.close()
+
+
+class _Asked:
+    """What is asked of the log behind ``cursor``: the days from ``first`` to ``last``, within ``teams``."""
+
+    def __init__(self, cursor: DuckDBPyConnection, first: str | None, last: str | None, teams: Scope) -> None:
+        self._cursor = cursor
+        self._teams = teams
+        self._values = {"first": first, "last": last, "teams": None if teams is None else sorted(teams)}
+
+    def rows(self, query: str, **values: Any) -> Any:
+        """The answer to a query on what ``_WITH`` or, with a scope, ``_WITH_SCOPE`` names."""
+        query = (_WITH if self._teams is None else _WITH_SCOPE) + query
+        used = {name: value for name, value in (self._values | values).items() if f"${name}" in query}
+        return self._cursor.sql(query, params=used)
+
+    def batches(self, table: str) -> Iterator[pa.RecordBatch]:
+        """The rows of the table, in its order."""
+        if table != "deliveries":
+            everything, in_scope = _QUERIES[table]
+            yield from self.rows(everything if self._teams is None else in_scope).to_arrow_reader(_ROWS)
+            return
+        # Sorted a day at a time, however many there are. A day's message ids are a range, which the scan is cut to.
+        days = self.rows(
+            """SELECT day, min(message_id), max(message_id) FROM closed_messages, asked
+            WHERE day BETWEEN first_day AND last_day GROUP BY day ORDER BY day"""
+        ).fetchall()
+        scope = "" if self._teams is None else "AND list_contains($teams::VARCHAR[], team)"
+        order = "ORDER BY message_id, agent_id"
+        closed = f"""SELECT * FROM closed_deliveries
+            WHERE message_id BETWEEN $low AND $high AND day = $day {scope} {order}"""
+        for day, low, high in days:
+            yield from self.rows(closed, day=day, low=low, high=high).to_arrow_reader(_ROWS)
+        open_ = f"SELECT open_deliveries.* FROM open_deliveries, asked WHERE day BETWEEN first_day AND last_day {scope}"
+        yield from self.rows(f"{open_} {order}").to_arrow_reader(_ROWS)
 
 
 def _day(day: str | None, field: str) -> str | None:
@@ -152,32 +255,25 @@ def _as_it_is(batch: pa.RecordBatch, teams: Scope) -> pa.RecordBatch:
 
 
 def _finish_messages(batch: pa.RecordBatch, teams: Scope) -> pa.RecordBatch:
-    """The audience as far as the reader may see it; takes the recipients out again."""
-    if teams is not None:
-        texts = [
-            reduced_audience(text, agent_ids, teams)
-            for text, agent_ids in zip(
-                batch.column("audience").to_pylist(), batch.column("agent_ids").to_pylist(), strict=True
-            )
-        ]
-        batch = _replaced(batch, "audience", texts)
-    return batch.drop_columns(["agent_ids"])
+    """The audience as far as the reader may see it."""
+    if teams is None:
+        return batch
+    columns = (batch.column(name).to_pylist() for name in ("audience", "agent_ids"))
+    return _replaced(
+        batch, "audience", [reduced_audience(text, ids or [], teams) for text, ids in zip(*columns, strict=True)]
+    )
 
 
 def _finish_audit(batch: pa.RecordBatch, teams: Scope) -> pa.RecordBatch:
     """The same for what the record says of sends."""
-    if teams is not None:
-        details = [
-            _reduced_detail(detail, agent_ids, teams) if kind == "sent" else detail
-            for kind, detail, agent_ids in zip(
-                batch.column("kind").to_pylist(),
-                batch.column("detail").to_pylist(),
-                batch.column("agent_ids").to_pylist(),
-                strict=True,
-            )
-        ]
-        batch = _replaced(batch, "detail", details)
-    return batch.drop_columns(["kind", "agent_ids"])
+    if teams is None:
+        return batch
+    columns = (batch.column(name).to_pylist() for name in ("kind", "detail", "recipients", "agent_ids"))
+    details = [
+        _reduced_detail(detail, recipients, ids or [], teams) if kind == "sent" else detail
+        for kind, detail, recipients, ids in zip(*columns, strict=True)
+    ]
+    return _replaced(batch, "detail", details)
 
 
 def _replaced(batch: pa.RecordBatch, column: str, values: list[str]) -> pa.RecordBatch:
@@ -192,9 +288,9 @@ def reduced_audience(text: str, agent_ids: list[str], teams: Collection[str]) ->
     return to_json(part_in_scope(Audience.from_json(json.loads(text)), agent_ids, teams).to_json())
 
 
-def _reduced_detail(text: str, agent_ids: list[str], teams: Collection[str]) -> str:
+def _reduced_detail(text: str, recipients: int, agent_ids: list[str], teams: Collection[str]) -> str:
     detail = json.loads(text)
-    detail["recipients"] = len(agent_ids)
+    detail["recipients"] = recipients
     detail["audience"] = json.loads(reduced_audience(to_json(detail["audience"]), agent_ids, teams))
     return to_json(detail)
 

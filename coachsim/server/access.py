@@ -71,7 +71,7 @@ TABLE = (
     _seat("POST", "/api/inbox/ack", "InboxAck"),
     _seat("POST", "/api/inbox/toasts", "InboxToasts"),
     _line("GET", "/api/events", "*", "teams", "Events"),
-    _line("GET", "/api/log/{table}.parquet", "supervisor analyst", "teams", "LogTable"),
+    _line("GET", "/api/log/{table}.parquet", f"supervisor analyst {LOCAL}", "teams", "LogTable"),
     _line("PUT", "/api/practice", "supervisor trainer", "all", "Pace"),
     _line("POST", "/api/seats/{agent_id}", "supervisor trainer", "teams", "Seat"),
     _line("DELETE", "/api/seats/{agent_id}", "supervisor trainer", "teams", "Seat"),

@@ -1,4 +1,4 @@
-"""The API of admins and machines: roster, clear-down, backup, snapshots of the log, health, metrics."""
+"""The API of admins and machines: roster, clear-down, backup, health, metrics."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from coachsim import roster
-from coachsim.errors import InvalidInput, NotFound
+from coachsim.errors import InvalidInput
 from coachsim.floor import Floor
-from coachsim.log_snapshot import TABLES
 from coachsim.models import AgentChanged, ClearedDown
 from coachsim.server.base import ApiHandler
 from coachsim.server.schemas import BackupBody, parse
@@ -66,21 +65,6 @@ class Backup(ApiHandler):
         except (OSError, ValueError) as error:
             raise InvalidInput(f"The backup cannot be written to {path}: {error}.", field="path") from error
         return {"path": str(path)}
-
-
-class LogTable(ApiHandler):
-    """GET /api/log/{table}.parquet"""
-
-    async def on_get(self, table: str) -> None:
-        """One of the log's tables for some days, within the caller's teams."""
-        if table not in TABLES:
-            raise NotFound(f"The log has no table {table!r}; it has {', '.join(TABLES)}.")
-        first, last = (self.get_query_argument(name, None) for name in ("from", "to"))
-        scope = self.who.account.scope
-        data = await asyncio.to_thread(self.site.host.writer.snapshot, table, first, last, scope)
-        self.set_header("Content-Type", "application/vnd.apache.parquet")
-        self.set_header("Content-Disposition", f'attachment; filename="{table}.parquet"')
-        self.finish(data)
 
 
 class Health(ApiHandler):

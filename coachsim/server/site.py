@@ -81,6 +81,7 @@ class Site:
         self.setup_token = None if self.accounts.list() else secrets.token_urlsafe(24)
         self.shown: list[ShownAccount] = []
         self.hashing = asyncio.Semaphore(2)  # argon2 takes 64 MB each
+        self.reading = asyncio.Semaphore(2)  # snapshots of the log that are made at a time
         self._outside: dict[str, str] = {}
         self._sign_out_watchers: list[Callable[[], None]] = [self.streams.check, self.seats.signed_out]
         self._unwatch = host.watch(self._on_event)
