@@ -6,6 +6,7 @@ A log that a server has open is asked for through the server; any other is opene
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -15,9 +16,9 @@ from coachsim.errors import CoachsimError
 
 if TYPE_CHECKING:
     from coachsim.log import MessageLog
+    from coachsim.log_remote import ServerSource
 
 _TABLES = ("deliveries", "messages", "state_changes", "agents", "agent_versions", "days", "run", "audit")
-_ENDINGS = (".csv", ".parquet")
 
 
 def add_commands(group: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -61,19 +62,50 @@ def _day(value: str) -> str:
 
 
 def _summary(arguments: argparse.Namespace) -> None:
-    with _opened(arguments) as log:
-        print("\n".join(summary_lines(log, arguments.from_day, arguments.to_day)))
+    from coachsim.log import LOG_FILE, MessageLog, open_log
+    from coachsim.log_part import Part
+
+    file: Path | None = arguments.data if arguments.data.is_file() else arguments.data / LOG_FILE
+    source = _server(arguments)
+    if source is None:
+        log = open_log(arguments.data)
+    else:
+        file = None if arguments.url else file
+        log = MessageLog.of_part(Part(source, source.url, ("run", "all_days", "deliveries")), source.url)
+    with log:
+        print("\n".join([*summary_lines(log, arguments.from_day, arguments.to_day), "", about_line(log, file)]))
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    out: Path = arguments.file
-    if out.suffix not in _ENDINGS:
-        arguments.wrong_use(f"FILE ends in .parquet or .csv, not {out.name}")
     from coachsim import log_export
+    from coachsim.log import open_log
 
-    with _opened(arguments) as log:
-        rows = log_export.export(log, arguments.table, out, arguments.from_day, arguments.to_day)
+    out: Path = arguments.file
+    if out.suffix not in log_export.ENDINGS:
+        arguments.wrong_use(f"FILE ends in .parquet or .csv, not {out.name}")
+    log_export.check(out)
+    source = _server(arguments)
+    if source is None:
+        with open_log(arguments.data) as log:
+            rows = log_export.export(log, arguments.table, out, arguments.from_day, arguments.to_day)
+    else:
+        with tempfile.TemporaryDirectory(prefix="coachsim-") as folder:
+            fetched = Path(folder) / "table.parquet"
+            source.fetch(arguments.table, fetched, None)
+            rows = log_export.place(fetched, out)
     print(f"{rows:,} {'row' if rows == 1 else 'rows'} of {arguments.table} written to {out}.")
+
+
+def _server(arguments: argparse.Namespace) -> ServerSource | None:
+    """The server to ask: the one at --url, else the one that has the log of --data open."""
+    from coachsim.log_remote import ServerSource
+    from coachsim.server.local import RunningServer
+
+    days = (arguments.from_day, arguments.to_day)
+    if arguments.url is not None:
+        return ServerSource(arguments.url, *days)
+    running = RunningServer.find(arguments.data)
+    return None if running is None else ServerSource(running.url, *days, token=running.token)
 
 
 def _backup(arguments: argparse.Namespace) -> None:
@@ -95,17 +127,11 @@ def _backup(arguments: argparse.Namespace) -> None:
     print(f"The log was copied to {path}.")
 
 
-def _opened(arguments: argparse.Namespace) -> MessageLog:
-    from coachsim.log import open_log
-
-    return open_log(arguments.url or arguments.data)
-
-
 # --- the summary ---
 
 
 def summary_lines(log: MessageLog, from_day: str | None = None, to_day: str | None = None) -> list[str]:
-    """A line for each day, one for all of them, and what wrote the log; rates stand with their counts."""
+    """A line for each day and one for all of them; rates stand with their counts."""
     found = log.sql(_SUMMARY, {"first": from_day, "last": to_day})
     rows = [_HEAD, *(_cells(row) for row in found.itertuples())]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
@@ -113,7 +139,7 @@ def summary_lines(log: MessageLog, from_day: str | None = None, to_day: str | No
     for day, *numbers in rows:
         padded = [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True)]
         lines.append("  ".join([day.ljust(widths[0]), *padded]).rstrip())
-    return [*lines, "", *_about(log)]
+    return lines
 
 
 _HEAD = ("day", "messages", "sent", "notified", "read", "lost", "")
@@ -147,21 +173,20 @@ def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "–"
 
 
-def _about(log: MessageLog) -> list[str]:
+def about_line(log: MessageLog, file: Path | None) -> str:
+    """What wrote the log, how far it goes, where it is and, where that can be seen from here, its file's size."""
     (run,) = log.sql("SELECT * FROM run").itertuples()
     newest = log.newest()
-    made = f"{run.kind.capitalize()} log of coachsim {run.version}"
-    until = f", until {newest:%Y-%m-%d %H:%M:%S} UTC" if newest else ", empty"
-    size = _size(log)
-    return [f"{made}{until}. {log.where}{f': {size}' if size else ''}"]
+    until = f"until {newest:%Y-%m-%d %H:%M:%S} UTC" if newest else "empty"
+    size = f": {_size(file)}" if file is not None and file.is_file() else ""
+    return f"{run.kind.capitalize()} log of coachsim {run.version}, {until}. {log.where}{size}"
 
 
-def _size(log: MessageLog) -> str:
-    """The size of the log's file, where it lies on this machine."""
-    path = Path(log.where)
-    if not path.is_file():
-        return ""
-    bytes_ = path.stat().st_size
+def _size(file: Path) -> str:
+    """The size of the log's file, with what DuckDB has not merged into it yet."""
+    from coachsim.log_file import wal_of
+
+    bytes_ = sum(path.stat().st_size for path in (file, wal_of(file)) if path.exists())
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if bytes_ >= size:
             return f"{bytes_ / size:.1f} {unit}"

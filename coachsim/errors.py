@@ -189,3 +189,13 @@ class ServerUnavailable(CoachsimError):
 
 class CoachsimWarning(UserWarning):
     """Something that was asked for could not be had in full; what was done instead is said."""
+
+
+def kind_named(code: str) -> type[CoachsimError]:
+    """The error that a server calls ``code``; ``CoachsimError`` itself for a name that is not known here."""
+    kinds: list[type[CoachsimError]] = [CoachsimError]
+    for kind in kinds:  # grows on the way; of classes that share a name the base comes first
+        if kind.code == code:
+            return kind
+        kinds += kind.__subclasses__()
+    return CoachsimError

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from contextlib import closing
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import duckdb
 
 from coachsim.errors import InvalidInput, LogError
 from coachsim.log_file import Run, open_for_reading
+from coachsim.log_part import FileSource, Part
 from coachsim.log_past import Restored
 from coachsim.log_writer import LogWriter
 
@@ -38,12 +40,20 @@ class MessageLog:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, where: str) -> None:
         self._connection = connection
+        self._part: Part | None = None
         self.where = where
 
     @classmethod
     def open(cls, path: Path | str) -> MessageLog:
         """Opens a log file. Raises ``LogLocked`` while a server runs on it, ``LogDamaged`` for what is no log."""
         return cls(open_for_reading(Path(path)), str(path))
+
+    @classmethod
+    def of_part(cls, part: Part, where: str) -> MessageLog:
+        """Some days of the log at ``where``; they go when this is closed."""
+        log = cls(part.connection, where)
+        log._part = part
+        return log
 
     def __enter__(self) -> MessageLog:
         return self
@@ -57,6 +67,8 @@ class MessageLog:
     def close(self) -> None:
         """Gives the file back. Can be called twice."""
         self._connection.close()
+        if self._part is not None:
+            self._part.close()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the same log, with the same limits; close it after use."""
@@ -92,8 +104,9 @@ class MessageLog:
     def state_changes(self) -> pd.DataFrame:
         """Every change of an agent's state or its reason, by time, then agent_id."""
         return self.sql(
-            "SELECT agent_id, changed_at, state, reason, actor FROM all_state_changes"
-            " ORDER BY changed_at, agent_id, seq"
+            "SELECT agent_id, changed_at, state, reason, actor FROM all_state_changes WHERE seq > ?"
+            " ORDER BY changed_at, agent_id, seq",
+            [self._part.after if self._part else 0],
         )
 
     def agents(self) -> pd.DataFrame:
@@ -110,18 +123,44 @@ class MessageLog:
         return None if found.empty else found[0].to_pydatetime()
 
 
-def open_log(where: Path | str | None = None) -> MessageLog:
-    """Opens a log for reading: a log file, a data folder, or by default the live floor's.
+def open_log(
+    where: Path | str | None = None,
+    *,
+    from_day: date | str | None = None,
+    to_day: date | str | None = None,
+) -> MessageLog:
+    """Opens a log for reading: a log file, a data folder, a server's address, or by default the live floor's.
 
     ``where`` None means the server in COACHSIM_URL if that is set, else the folder in COACHSIM_DATA, else
-    ``data/live``. While a server runs on a log, its file cannot be opened by others.
+    ``data/live``. While a server runs on a log, its file cannot be opened by others: give the server's address, such as
+    ``http://127.0.0.1:8800``. It sends what the token in COACHSIM_TOKEN (asked for where somebody can answer) lets its
+    owner see, all of one moment; the log does not change after that, open it again for what is new.
+
+    ``from_day`` and ``to_day``, labels or dates, leave in the days from the one to the other, both included; without
+    them there are all days. Agents and their versions are always all there. It is quicker to fetch less.
+
+    Raises ``LogError``; of a server also ``ServerUnavailable``, ``NotSignedIn`` and ``Forbidden``.
     """
+    first, last = _label(from_day, "from_day"), _label(to_day, "to_day")
     if where is None:
         where = os.environ.get("COACHSIM_URL") or os.environ.get("COACHSIM_DATA") or _DEFAULT_DATA
-    if isinstance(where, str) and where.startswith(("http://", "https://")):
-        raise LogError(
-            f"Reading the log from a server ({where}) comes with a later version. Until then give a log file or a data"
-            " folder, such as a backup made with 'coachsim log backup FILE'."
-        )
+    if isinstance(where, str) and where.lower().startswith(("http://", "https://")):
+        from coachsim.log_remote import ServerSource
+
+        source = ServerSource(where, first, last)
+        return MessageLog.of_part(Part(source, source.url), source.url)
     path = Path(where)
-    return MessageLog.open(path / LOG_FILE if path.is_dir() else path)
+    path = path / LOG_FILE if path.is_dir() else path
+    if first is None and last is None:
+        return MessageLog.open(path)
+    with closing(FileSource(path, first, last)) as file:
+        return MessageLog.of_part(Part(file, str(path)), str(path))
+
+
+def _label(day: date | str | None, field: str) -> str | None:
+    if day is None:
+        return None
+    try:
+        return date.fromisoformat(str(day)[:10] if isinstance(day, date) else day).isoformat()
+    except (TypeError, ValueError):
+        raise InvalidInput(f"{field!r} is a day such as 2026-11-22, not {day!r}.", field=field) from None

@@ -13,7 +13,14 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from coachsim.errors import CoachsimError, InvalidInput, NotSignedIn, RosterError, ServerUnavailable
+from coachsim.errors import (
+    CoachsimError,
+    InvalidInput,
+    NotSignedIn,
+    RosterError,
+    ServerUnavailable,
+    kind_named,
+)
 
 Json = dict[str, Any]
 StreamItem = tuple[int, str, Json]
@@ -251,13 +258,6 @@ async def _frames(chunks: AsyncIterator[bytes]) -> AsyncIterator[StreamItem]:
                 data = data + b"\n" + value if data else value
 
 
-def _subclasses(base: type[CoachsimError]) -> dict[str, type[CoachsimError]]:
-    found = {base.code: base}
-    for child in base.__subclasses__():
-        found |= {code: kind for code, kind in _subclasses(child).items() if code not in found}
-    return found
-
-
 def _error_of(answer: httpx.Response) -> CoachsimError:
     """The error that the server meant, as the class that raised it there."""
     try:
@@ -267,7 +267,7 @@ def _error_of(answer: httpx.Response) -> CoachsimError:
         if answer.status_code == 401:
             return NotSignedIn("You are signed out. Sign in again.")
         return ServerUnavailable(f"The server answered {answer.status_code} without saying why. Try again.")
-    kind = _subclasses(CoachsimError).get(code, CoachsimError)
+    kind = kind_named(code)
     if kind is RosterError:
         return RosterError(message, told.get("faults"))
     return kind(message, field=field)

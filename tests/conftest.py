@@ -36,7 +36,7 @@ def chromium() -> dict[str, object]:
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own server or data folder must not be what a test talks to."""
-    for name in ("COACHSIM_URL", "COACHSIM_DATA"):
+    for name in ("COACHSIM_URL", "COACHSIM_DATA", "COACHSIM_TOKEN", "HTTP_X_COACH_TICKET"):
         monkeypatch.delenv(name, raising=False)
 
 

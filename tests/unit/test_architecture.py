@@ -61,7 +61,7 @@ RESERVED = {
     "altair": {"charts", "pages"},
     "vl_convert": {"charts"},
     "tomli_w": {"scenario"},
-    "httpx": {"remote", "cli", "server"},
+    "httpx": {"remote", "log", "cli", "server"},
 }
 
 # The rules, and what shows them: no clock, no input or output, no chance.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from coachsim.errors import InvalidInput, LogError, LogLocked
+from coachsim.errors import InvalidInput, LogError, LogLocked, ServerUnavailable
 from coachsim.log import LogWriter, MessageLog, Run, open_log
 from coachsim.models import Agent, AgentChanged, Audited, StateChanged
 from coachsim.state import Opening
@@ -376,8 +376,9 @@ def test_open_log_finds_the_log_that_is_meant(tmp_path, monkeypatch):
     monkeypatch.setenv("COACHSIM_DATA", str(tmp_path))
     with open_log() as log:
         assert Path(log.where).samefile(tmp_path / "log.duckdb")
-    monkeypatch.setenv("COACHSIM_URL", "http://localhost:8800")
-    with pytest.raises(LogError, match="later version"):
+    monkeypatch.setenv("COACHSIM_URL", "http://localhost:9")
+    monkeypatch.setenv("COACHSIM_TOKEN", "some")
+    with pytest.raises(ServerUnavailable, match="http://localhost:9 cannot be reached"):
         open_log()
 
 
