@@ -111,7 +111,7 @@ class Tally:
     @property
     def totals(self) -> Counts:
         """Each day's counts, shape (R,)."""
-        return Counts(self.by_message.sum(axis=1))
+        return Counts(self.by_team.sum(axis=1))  # not of messages, of which there are more
 
     @property
     def of_messages(self) -> Counts:
