@@ -10,7 +10,8 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from types import ModuleType
 from typing import Protocol
 
@@ -127,16 +128,25 @@ def _explained() -> Iterator[None]:
 def local_processes(variants: Sequence[Variant], hands: int) -> Iterator[Workers]:
     """So many processes of this machine. They end with the block; what they had not begun is dropped."""
     # Not forked: a notebook's kernel and a server have threads, and a fork would copy their locks as they are.
-    pool = ProcessPoolExecutor(hands, mp_context=get_context("spawn"), initializer=_leave_interrupts_to_the_parent)
+    pool = ProcessPoolExecutor(hands, mp_context=get_context("spawn"), initializer=_depend_on_the_parent)
     try:
         yield _Processes(pool, variants, hands)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _depend_on_the_parent() -> None:
     # Ctrl-C reaches every process of the terminal, and a notebook's interrupt every process of the kernel's group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A worker waits for tasks on a pipe that it holds open itself: it would never hear that its parent was killed.
+    Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
 
 
 @contextmanager

@@ -248,6 +248,16 @@ def test_ctrl_c_reaches_all_processes_and_is_no_mess(tmp_path: Path, repository:
 
 
 @pytest.mark.slow
+def test_workers_do_not_outlive_who_started_them(tmp_path: Path, repository: Path) -> None:
+    with script(tmp_path, repository, 50_000) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "counting\n"
+        running.kill()
+        # The workers write to the same pipe: it ends when the last of them is gone.
+        running.communicate(timeout=60)
+
+
+@pytest.mark.slow
 def test_a_script_needs_no_main_guard(tmp_path: Path, repository: Path) -> None:
     with script(tmp_path, repository, 40) as running:
         said, complaints = running.communicate(timeout=100)
