@@ -97,10 +97,16 @@ def config(*, dark: bool = False) -> dict[str, Any]:
     }
 
 
-def styled(chart: _C, *, dark: bool = False) -> _C:
-    """The same chart in the pages' look; the outermost chart alone can have it."""
+def styled(chart: _C, *, dark: bool = False, data: Mapping[str, list[dict[str, Any]]] | None = None) -> _C:
+    """The same chart in the pages' look; the outermost chart alone can have it.
+
+    ``data`` are the rows of its ``named`` data. A chart that is drawn while a slider moves has its rows in this way:
+    Altair copies and checks those that it is given earlier again and again.
+    """
     dressed = cast(Any, chart).copy(deep=False)
     dressed.config = alt.Config(**config(dark=dark))
+    if data is not None:
+        dressed.datasets = dict(data)
     return cast(_C, dressed)
 
 
@@ -110,6 +116,11 @@ def rows(data: Any) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(data.to_json(orient="records", date_format="iso"))
         return found
     return [dict(row) for row in cast(Iterable[Row], data)]
+
+
+def named(name: str) -> alt.NamedData:
+    """Data whose rows ``styled`` is given."""
+    return alt.NamedData(name=name)
 
 
 def values(data: Any) -> alt.InlineData:

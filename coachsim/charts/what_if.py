@@ -32,7 +32,7 @@ def read_curves(
     named = [row | {"variant": names[row["variant"]]} for row in rows]
     scale = alt.Scale(domain=[names["A"], names["B"]], range=[colours.baseline, colours.accent])
     colour = alt.Color("variant:N", scale=scale, title=None, legend=alt.Legend() if legend else None)
-    base = alt.Chart(theme.values(named)).encode(x=_since_send(rows))
+    base = alt.Chart(theme.named("curves")).encode(x=_since_send(rows))
     share = alt.Y(
         "read:Q", title="read", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=_SHARE, tickCount=5, domain=False)
     )
@@ -49,11 +49,13 @@ def read_curves(
         {"minutes": minutes} | {row["variant"]: row["read"] for row in rows if row["minutes"] == minutes}
         for minutes in sorted({row["minutes"] for row in rows})
     ]
-    hints = alt.Chart(theme.values(times)).mark_rule(opacity=0, strokeWidth=9).encode(x=_since_send(rows), tooltip=told)
+    hints = (
+        alt.Chart(theme.named("times")).mark_rule(opacity=0, strokeWidth=9).encode(x=_since_send(rows), tooltip=told)
+    )
     chart = alt.layer(band, lines, hints).properties(
         width="container", height=height, description=f"Share read after the send: {names['A']} and {names['B']}."
     )
-    return theme.styled(cast(alt.LayerChart, chart), dark=dark)
+    return theme.styled(cast(alt.LayerChart, chart), dark=dark, data={"curves": named, "times": times})
 
 
 def differences(data: Any, *, dark: bool = False, height: int = 280) -> alt.LayerChart:
@@ -67,12 +69,12 @@ def differences(data: Any, *, dark: bool = False, height: int = 280) -> alt.Laye
     known = [row[name] for row in rows for name in ("difference", "low", "high") if row[name] is not None]
     scale = alt.Scale(domain=[min([-0.01, *known]), max([0.01, *known])], nice=True)
     points = alt.Axis(labelExpr=_POINTS, tickCount=5, domain=False)
-    base = alt.Chart(theme.values(rows)).encode(x=_since_send(rows))
+    base = alt.Chart(theme.named("differences")).encode(x=_since_send(rows))
     band = base.mark_area(opacity=0.2, color=colours.accent).encode(
         y=alt.Y("low:Q", title=says, axis=points, scale=scale), y2="high:Q"
     )
     line = base.mark_line(color=colours.accent).encode(y=alt.Y("difference:Q", title=says, axis=points, scale=scale))
-    zero = alt.Chart(theme.values([{"at": 0}])).mark_rule(color=colours.soft, strokeDash=[4, 3]).encode(y="at:Q")
+    zero = alt.Chart(theme.named("zero")).mark_rule(color=colours.soft, strokeDash=[4, 3]).encode(y="at:Q")
     told = [
         alt.Tooltip("minutes:Q", title="minutes since the send"),
         alt.Tooltip("difference:Q", title="B minus A", format="+.1%"),
@@ -83,7 +85,7 @@ def differences(data: Any, *, dark: bool = False, height: int = 280) -> alt.Laye
     chart = alt.layer(zero, band, line, hints).properties(
         width="container", height=height, description="Share read after the send: B minus A."
     )
-    return theme.styled(cast(alt.LayerChart, chart), dark=dark)
+    return theme.styled(cast(alt.LayerChart, chart), dark=dark, data={"differences": rows, "zero": [{"at": 0}]})
 
 
 def missed_by_team(
@@ -101,7 +103,7 @@ def missed_by_team(
     order = sorted(worst, key=lambda team: (-worst[team], team))[:_MOST_TEAMS]
     named = [row | {"variant": names[row["variant"]]} for row in rows if row["team"] in order]
     both = alt.Scale(domain=[names["A"], names["B"]], range=[colours.baseline, colours.accent])
-    base = alt.Chart(theme.values(named)).encode(
+    base = alt.Chart(theme.named("teams")).encode(
         y=alt.Y(
             "team:N",
             sort=order,
@@ -134,7 +136,7 @@ def missed_by_team(
         height=max(2 * _BAR, 2 * _BAR * len(order)),
         description=f"Share lost by team: {names['A']} and {names['B']}.",
     )
-    return theme.styled(cast(alt.LayerChart, chart), dark=dark)
+    return theme.styled(cast(alt.LayerChart, chart), dark=dark, data={"teams": named})
 
 
 def _since_send(rows: list[dict[str, Any]]) -> alt.X:

@@ -142,4 +142,5 @@ def specifications(results: Results, view: View) -> dict[str, Json]:
     else:
         curves = charts.read_curves(says.curve_rows(a, b, minutes), dark=view.dark, legend=False)
     missed = charts.missed_by_team(says.team_rows(a, b), dark=view.dark, legend=False)
-    return {"curves": curves.to_dict(), "missed": missed.to_dict()}
+    # Not checked against Vega-Lite's schema, which takes longer than all else here: tests do that.
+    return {"curves": curves.to_dict(validate=False), "missed": missed.to_dict(validate=False)}
