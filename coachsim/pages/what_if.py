@@ -38,6 +38,8 @@ class WhatIfPage(VuetifyTemplate):
 
     ``scenario`` is one made in code; without it, the page offers the TOML files of ``folder``, or of the server's and
     the bundled ones. Show it as the last line of a cell. ``await page.close_page()`` ends its work.
+
+        WhatIfPage(Scenario.load("data/scenarios/weekday.toml"))
     """
 
     template = traitlets.Unicode(f"{_text('what_if.vue')}<style>\n{_text('what_if.css')}</style>\n").tag(sync=True)
