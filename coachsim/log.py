@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from coachsim import log_joined
 from coachsim.errors import InvalidInput, LogError
 from coachsim.log_file import Run, open_for_reading
 from coachsim.log_part import FileSource, Part
@@ -136,6 +137,8 @@ def open_log(
     ``http://127.0.0.1:8800``. It sends what the token in COACHSIM_TOKEN (asked for where somebody can answer) lets its
     owner see, all of one moment; the log does not change after that, open it again for what is new.
 
+    A data folder's archive counts too: days that only the archive has, because the log was begun anew, are there.
+
     ``from_day`` and ``to_day``, labels or dates, leave in the days from the one to the other, both included; without
     them there are all days. Agents and their versions are always all there. It is quicker to fetch less.
 
@@ -150,10 +153,13 @@ def open_log(
         source = ServerSource(where, first, last)
         return MessageLog.of_part(Part(source, source.url), source.url)
     path = Path(where)
-    path = path / LOG_FILE if path.is_dir() else path
-    if first is None and last is None:
+    joined = None
+    if path.is_dir():
+        path = path / LOG_FILE
+        joined = log_joined.source(path, first, last) if path.exists() else None
+    if joined is None and first is None and last is None:
         return MessageLog.open(path)
-    with closing(FileSource(path, first, last)) as file:
+    with closing(joined or FileSource(path, first, last)) as file:
         return MessageLog.of_part(Part(file, str(path)), str(path))
 
 

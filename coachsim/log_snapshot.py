@@ -46,7 +46,11 @@ WITH asked AS (
     SELECT coalesce($first::VARCHAR, '') AS first_day, coalesce($last::VARCHAR, '9999-12-31') AS last_day
 ),
 span AS (
-    SELECT coalesce((SELECT max(cleared_seq) FROM all_days, asked WHERE day < first_day), 0) AS after_seq,
+    SELECT coalesce(
+               (SELECT max(cleared_seq) FROM all_days, asked WHERE day < first_day),
+               (SELECT min(began_seq) - 1 FROM all_days),  -- earlier days may have been taken out (log_retention.py)
+               0
+           ) AS after_seq,
            coalesce((SELECT min(began_seq) FROM all_days, asked WHERE day > last_day), 9223372036854775807)
                AS before_seq
 )

@@ -6,16 +6,19 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from coachsim import analysis, log_retention
 from coachsim.errors import LogUnavailable
-from coachsim.log import LogWriter
+from coachsim.log import LogWriter, Run, open_log
 from coachsim.log_archive import TABLES, Archive, write_days
 from coachsim.models import AgentChanged, Audited, Event, Read
 from tests.unit.log_events import ANN, BO, CY, IN, NIGHT, PaperDay
@@ -234,3 +237,74 @@ def test_files_are_on_the_disk_before_the_folder_has_its_name(written, tmp_path,
 
 def _name(descriptor: int) -> str:
     return Path(os.readlink(f"/proc/self/fd/{descriptor}")).name
+
+
+# --- the log and its archive as one ---
+
+FRAMES = ("deliveries", "messages", "state_changes", "agents", "days")
+
+
+def whole_and_split(folder: Path, *, kept_rows: bool) -> tuple[Path, Path]:
+    """Two data folders with the same three days: one log with all of them, and one whose first is in the archive only.
+
+    ``kept_rows``: that one's log had the first day taken out; otherwise it was begun anew on the second.
+    """
+    whole, split = folder / "whole", folder / "split"
+    events = three_days()
+    for data in (whole, split):
+        with LogWriter.open(data / "log.duckdb", Run(site="leeds", time_zone="UTC")) as writer:
+            writer.append(events).result(10)
+            if data is split:
+                cursor = writer.cursor()
+                write_days(cursor, Archive(split, "leeds"))
+                if kept_rows:
+                    removal = log_retention.due(cursor, 1)
+                    assert removal is not None and removal.days == (FIRST,)
+                    log_retention.remove(cursor, removal)
+    if not kept_rows:
+        (split / "log.duckdb").unlink()
+        second = next(place for place, event in enumerate(events) if getattr(event, "day", None) == SECOND)
+        people = [
+            AgentChanged(seq=0, happened_at=events[second].happened_at, actor="x", agent=a) for a in (ANN, BO, CY)
+        ]
+        again = [events[second], *people, *events[second + 1 :]]
+        with LogWriter.open(split / "log.duckdb", Run(site="leeds", time_zone="UTC")) as writer:
+            writer.append([replace(event, seq=seq) for seq, event in enumerate(again, start=1)]).result(10)
+    return whole, split
+
+
+@pytest.mark.parametrize("kept_rows", [True, False], ids=["taken out", "begun anew"])
+def test_days_that_only_the_archive_has_are_read_with_the_log(tmp_path, kept_rows):
+    whole, split = whole_and_split(tmp_path, kept_rows=kept_rows)
+    with open_log(whole) as all_of_it, open_log(split) as joined, open_log(split / "log.duckdb") as alone:
+        assert len(alone.days()) == 2
+        for name in FRAMES:
+            pd.testing.assert_frame_equal(getattr(joined, name)(), getattr(all_of_it, name)())
+        assert joined.newest() == all_of_it.newest()
+        for ask in (analysis.unread_rates, analysis.lost, analysis.time_to_read, analysis.load, analysis.presence):
+            for by in (None, "team", ["day", "campaign"]):
+                pd.testing.assert_frame_equal(ask(joined, by=by), ask(all_of_it, by=by))
+        if kept_rows:
+            audits = [log.sql("SELECT * FROM audit ORDER BY ALL") for log in (joined, all_of_it)]
+            pd.testing.assert_frame_equal(*audits)
+            versions = [log.sql("SELECT * FROM agent_versions ORDER BY ALL") for log in (joined, all_of_it)]
+            pd.testing.assert_frame_equal(*versions)
+        assert joined.cursor().execute("SELECT count(*) FROM deliveries").fetchone() == (11,)
+
+
+@pytest.mark.parametrize("days", [(FIRST, FIRST), (FIRST, SECOND), (SECOND, None), (THIRD, THIRD)])
+def test_some_days_of_the_two_are_those_days(tmp_path, days):
+    whole, split = whole_and_split(tmp_path, kept_rows=True)
+    first, last = days
+    with open_log(whole, from_day=first, to_day=last) as wanted, open_log(split, from_day=first, to_day=last) as joined:
+        for name in FRAMES:
+            pd.testing.assert_frame_equal(getattr(joined, name)(), getattr(wanted, name)())
+
+
+def test_an_archive_that_has_nothing_more_than_the_log_changes_nothing(written, tmp_path):
+    shutil.copytree(written, tmp_path / "data")
+    (tmp_path / "data" / "settings.toml").write_text('site = "leeds"')
+    with open_log(tmp_path / "data") as log:
+        assert len(log.deliveries()) == 11
+        assert log.where.endswith("log.duckdb")
+        assert log.sql("SELECT count(*) AS n FROM events").n[0] > 20, "the file itself is open, not a copy of it"
