@@ -93,8 +93,8 @@ _AND_OPENINGS = f"""
     FROM (
         SELECT all_state_changes.* FROM all_state_changes, span WHERE {_IN_SPAN}
         UNION ALL
-        SELECT DISTINCT ON (agent_id) all_state_changes.* FROM all_state_changes, span WHERE seq <= after_seq
-        ORDER BY agent_id, seq DESC
+        (SELECT DISTINCT ON (agent_id) all_state_changes.* FROM all_state_changes, span WHERE seq <= after_seq
+         ORDER BY agent_id, seq DESC)
     )
     {{only}} ORDER BY seq
 """
