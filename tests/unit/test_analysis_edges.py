@@ -11,6 +11,7 @@ import pytest
 from coachsim import analysis, simulate
 from coachsim.days import HOUR, MINUTE, Schedule, to_micros
 from coachsim.errors import InvalidInput, NotFound
+from coachsim.log import open_log
 from tests.unit.analysis_logs import EVERYONE, log_of
 from tests.unit.days_of import MISSED, message, scenario
 from tests.unit.floors import BREAK, IN, TEN, Desk
@@ -202,6 +203,30 @@ def test_a_state_that_lasts_over_nights_counts_in_each_day(tmp_path):
         assert mine["logged_in_h"].tolist() == [17, 24, 19]
         assert mine["log_ins"].tolist() == [1, 0, 0]
         assert here["agent_id"].nunique() == 4, "the inactive agent's time does not count"
+
+
+def test_some_days_of_a_log_say_what_the_whole_log_says_of_them(tmp_path):
+    desk = Desk()
+    desk.log_in("a1", "a2", page=False)
+    desk.send("a1", "a3")
+    desk.state("a2", BREAK)
+    for day in (1, 2):
+        desk.until(TEN + day * 24 * HOUR)
+        desk.send("a1", "a2", "a4")
+        desk.wait(MINUTE)
+        desk.read("a1")
+        desk.state("a2", IN if day == 1 else BREAK)
+    desk.wait(HOUR)
+    desk.log_in("a3", page=False)
+    with log_of(tmp_path, desk.events) as log:
+        for days in (["2026-03-03", "2026-03-04"], ["2026-03-04"]):
+            with open_log(tmp_path, from_day=days[0]) as part:
+                assert part.newest() == log.newest()
+                for by in (None, "hour", "campaign"):
+                    for question in (
+                        analysis.presence, analysis.unread_rates, analysis.time_to_read, analysis.load,
+                    ):  # fmt: skip
+                        pd.testing.assert_frame_equal(question(part, by), question(log, by, days=days))
 
 
 def test_a_new_reason_is_no_new_break(tmp_path):
