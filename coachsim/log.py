@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,6 +89,8 @@ class MessageLog:
         except duckdb.ConnectionException as error:
             raise self._closed() from error
         except duckdb.Error as error:
+            with suppress(duckdb.Error):  # a transaction that the query began would refuse all that is asked later
+                self._connection.execute("ROLLBACK")
             raise InvalidInput(f"The log cannot answer this query. {error}", field="query") from error
 
     def _closed(self) -> LogError:

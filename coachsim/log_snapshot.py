@@ -175,12 +175,12 @@ def write(
     if table not in (*TABLES, *PARTS):
         raise InvalidInput(f"The log has no table {table!r}. There are {', '.join(TABLES)}.", field="table")
     asked = _Asked(cursor, _day(start_day, "from"), _day(end_day, "to"), teams)
-    if as_of is not None:
+    newest = newest_seq(cursor)
+    if as_of is not None and as_of != newest:
         look_back(cursor, as_of)
-    else:
-        as_of = newest_seq(cursor)
-    ((after, newest),) = asked.rows(_ABOUT).fetchall()
-    about = {"format": FORMAT, "as_of": as_of, "after": after, "newest": newest.isoformat() if newest else None}
+    as_of = newest if as_of is None else as_of
+    ((after, until),) = asked.rows(_ABOUT).fetchall()
+    about = {"format": FORMAT, "as_of": as_of, "after": after, "newest": until.isoformat() if until else None}
     schema = cursor.sql(f"FROM {table} LIMIT 0").to_arrow_table().schema
     finish = _FINISH.get(table.removeprefix("all_"), _as_it_is)
     with pq.ParquetWriter(file, schema.with_metadata({METADATA: to_json(about)}), compression="zstd") as writer:
