@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -44,16 +45,16 @@ def widget_script() -> str:
 
     It is made in a process of its own: vl-convert stops every thread of the process that it works in.
     """
-    kept = _cache() / f"chart-{version('altair')}-{version('vl-convert-python')}.js"
-    try:
-        return kept.read_text(encoding="utf-8")
-    except OSError:
-        pass  # not made yet
+    name = f"chart-{version('altair')}-{version('vl-convert-python')}.js"
+    places = _caches()
+    for place in places:
+        with suppress(OSError):  # not made yet
+            return (place / name).read_text(encoding="utf-8")
     try:
         done = subprocess.run([sys.executable, "-c", _MAKE], capture_output=True, check=True, timeout=_LONGEST_S)
     except (OSError, subprocess.SubprocessError) as error:
         raise CoachsimError("The script that draws charts could not be made. Reload the page to try again.") from error
-    _keep(kept, done.stdout)
+    _keep(places[0] / name, done.stdout)
     return done.stdout.decode()
 
 
@@ -72,23 +73,20 @@ def _specification(chart: alt.TopLevelSpec) -> dict[str, Any]:
     return found
 
 
-def _cache() -> Path:
-    """``COACHSIM_CACHE``, which a server sets for its pages, or the user's own cache folder."""
+def _caches() -> list[Path]:
+    """Where the script may be: ``COACHSIM_CACHE``, which a server sets for its pages, and the user's own cache."""
     given = os.environ.get("COACHSIM_CACHE")
-    if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "coachsim"
+    own = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "coachsim"
+    return [Path(given), own] if given else [own]
 
 
 def _keep(path: Path, content: bytes) -> None:
     """Writes the file whole or not at all. One that cannot be written is only made again the next time."""
-    try:
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as writing:
             writing.write(content)
         os.replace(writing.name, path)
-    except OSError:
-        pass
 
 
 if __name__ == "__main__":

@@ -87,6 +87,11 @@ def test_data_from_another_place_is_not_fetched():
         offline.svg(chart)
 
 
+@pytest.fixture(autouse=True)
+def _no_cache_of_a_developers_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+
+
 def test_a_widget_draws_with_a_script_of_this_machines(tmp_path, monkeypatch):
     monkeypatch.setenv("COACHSIM_CACHE", str(tmp_path / "cache"))
     made = offline.widget_script()
@@ -94,6 +99,10 @@ def test_a_widget_draws_with_a_script_of_this_machines(tmp_path, monkeypatch):
     assert kept.read_text(encoding="utf-8") == made
     assert "esm.sh" not in made and len(made) > 500_000
     kept.write_text("kept from the last time", encoding="utf-8")
+    assert offline.widget_script() == "kept from the last time"
+    # What a user's notebook has made, a server's page need not make again.
+    (tmp_path / "home").mkdir()
+    kept.parent.rename(tmp_path / "home" / "coachsim")
     assert offline.widget_script() == "kept from the last time"
     chart = CHARTS["curves"]()
     shown = offline.widget(chart)
