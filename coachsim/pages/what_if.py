@@ -156,15 +156,17 @@ class WhatIfPage(VuetifyTemplate):
 
     async def _load(self, number: int) -> None:
         self._chosen = number
+        self._stop()
+        self._scenario = self._results = self._shown = None
         try:
             scenario, agents = await asyncio.to_thread(_opened, self._given or self._offers[number].path)
+            offered = choices(scenario, agents)
         except CoachsimError as error:
-            self._tell("refused", {"number": number, "names": self._names(), "sentence": error.message})
+            if number == self._chosen:  # not if another was chosen meanwhile
+                self._tell("refused", {"number": number, "names": self._names(), "sentence": error.message})
             return
-        if number == self._chosen:  # not if another was chosen meanwhile
-            self._stop()
-            self._results = self._shown = None
-            self._scenario, self._agents, self._choices = scenario, agents, choices(scenario, agents)
+        if number == self._chosen:
+            self._scenario, self._agents, self._choices = scenario, agents, offered
             self._tell_scenario()
 
     def _names(self) -> list[str]:

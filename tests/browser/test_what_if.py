@@ -51,6 +51,7 @@ async def server(tmp_path_factory):
     (folder / "scenarios").mkdir()
     for values in (NO_MESSAGES, SMALL, ABSENT):
         Scenario.from_dict(values).save(folder / "scenarios" / f"{values['name'].lower()}.toml")
+    (folder / "scenarios" / "broken.toml").write_text("name = ", encoding="utf-8")
     server = await Server.start(Options(folder, port=0))
     account = Account("tara", frozenset({"trainer"}), None, None)
     server.site.accounts.add(account, hash_password(PASSWORD), actor="test")
@@ -228,7 +229,7 @@ async def test_the_variant_and_the_results_are_files(page, tmp_path: Path):
     await expect(page.get_by_label("Seed")).to_have_value("7")
 
 
-async def test_days_in_the_dark_on_which_nothing_can_be_read_or_nothing_is_sent(server, browser, page_log):
+async def test_in_the_dark_days_without_a_reader_without_a_message_and_a_broken_file(server, browser, page_log):
     page = await opened(server, browser, page_log, "dark")
     await expect(page.locator(".whatif")).to_have_css("color-scheme", "dark")
     label = page.get_by_role("img", name="Read curves").locator("svg.marks text").first
@@ -236,6 +237,9 @@ async def test_days_in_the_dark_on_which_nothing_can_be_read_or_nothing_is_sent(
     await page.get_by_label("Scenario").select_option("Absent")
     await expect(page.get_by_role("article", name="Lost unread")).to_contain_text("100.0 %")
     await expect(page.get_by_role("article", name="Median time to read")).to_contain_text("not read by enough")
+    await page.get_by_label("Scenario").select_option("broken.toml")
+    await expect(page.get_by_text("broken.toml is not valid TOML")).to_be_visible()
+    await expect(page.get_by_role("button", name="Save scenario")).to_be_disabled()
     await page.get_by_label("Scenario").select_option("Quiet")
     await expect(page.get_by_text("This scenario sends no message")).to_be_visible()
     await expect(page.get_by_role("slider", name="Send at")).to_have_count(0)

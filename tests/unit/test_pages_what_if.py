@@ -441,6 +441,9 @@ async def test_the_scenarios_of_a_folder_can_be_chosen_and_a_broken_one_is_expla
     browser.press("page_ready")
     refused = await browser.wait_for("refused")
     assert refused["names"] == ["Astray", "c.toml", "Small"] and "did you mean 'shifts'" in refused["sentence"]
+    browser.press("ask", ticket=1, form=FORM)
+    browser.press("save", form=FORM)
+    assert [name for name, _ in browser.heard] == ["refused"], "there is nothing to play or to save"
     browser.press("choose", number=2)
     assert (await browser.wait_for("scenario"))["number"] == 2
     for number in (3, -1, "0", None):
