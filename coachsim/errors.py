@@ -75,6 +75,13 @@ class InactiveAgent(CoachsimError):
     http_status = 409
 
 
+class AgentInUse(CoachsimError):
+    """What was asked is for former agents, and this one is active, or was still there today."""
+
+    code = "agent_in_use"
+    http_status = 409
+
+
 class EmptyAudience(CoachsimError):
     """The audience matches nobody."""
 

@@ -20,7 +20,7 @@ from coachsim.days import SECOND, Schedule
 from coachsim.errors import LogError, LogUnavailable, WrongFolder
 from coachsim.floor import FLOOR, Floor
 from coachsim.log import LOG_FILE, LogWriter, Run
-from coachsim.models import DayBegan, Event
+from coachsim.models import Agent, DayBegan, Event
 from coachsim.settings import Settings
 
 _LOOK_EVERY = 1.0
@@ -181,6 +181,16 @@ class FloorHost:
     def faults(self) -> list[str]:
         """What is wrong with this floor now, a sentence each; empty when all is well."""
         return list(self._faults.values())
+
+    def report(self, key: str, sentence: str | None) -> None:
+        """Puts a sentence among ``faults``, or takes it away (None); ``key`` names the trouble."""
+        self._set_fault(key, sentence)
+
+    def replace_agent(self, agent_id: str, agent: Agent) -> None:
+        """An inactive agent has become another in the log (log_pseudonyms.py): shows that, with no event."""
+        for floor in (self.floor, self._ahead):
+            if agent_id in floor.agents:
+                floor.replace_agent(agent_id, agent)
 
     def recent(self, after: int) -> list[Event] | None:
         """The committed events after ``after``; None where that is before today or no number of this log."""

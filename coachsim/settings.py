@@ -44,7 +44,8 @@ class Settings:
 
     ``site`` names the site's part of an archive of many; ``floor_name`` is what pages show. ``clear_down`` is the wall
     time, in ``time_zone``, at which the night empties the inboxes. An agent whose last page closed is logged out after
-    ``disconnect_after_s`` (0 = never). ``retention_days``: how long the log keeps who read what; None = for good.
+    ``disconnect_after_s`` (0 = never). ``archive``: whether closed days are also written as Parquet.
+    ``retention_days``: how long log and archive keep who read what; None = for good.
     """
 
     site: str = "main"
@@ -53,6 +54,7 @@ class Settings:
     clear_down: str = "03:00"
     disconnect_after_s: int = 300
     toast_seconds: int = 8
+    archive: bool = True
     retention_days: int | None = None
 
     def __post_init__(self) -> None:
@@ -89,6 +91,8 @@ def _fault(name: str, value: Any) -> str | None:
         if type(value) is not int or not least <= value <= most:
             return f"has to be a whole number from {least} to {most:,}, not {_shown(value)}."
         return None
+    if name == "archive":
+        return None if isinstance(value, bool) else f"has to be true or false, not {_shown(value)}."
     if not isinstance(value, str):
         return f'has to be a text in quotes, like "{_EXAMPLES[name]}", not {_shown(value)}.'
     if name == "time_zone":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from coachsim.models import (
@@ -179,6 +179,18 @@ class FloorState:
 
     def _agent_changed(self, event: AgentChanged) -> None:
         self._place(event.agent)
+
+    def replace_agent(self, agent_id: str, agent: Agent) -> None:
+        """The agent has another id and name from now on, as in the log. For one on whom the open day has nothing."""
+        row = self.agents.pop(agent_id)
+        for key in _group_keys(row.agent):
+            self.groups[key].discard(agent_id)
+        self._pageless = [waiting for waiting in self._pageless if waiting[1] != agent_id]
+        heapify(self._pageless)
+        self.agents[agent.agent_id] = row
+        row.agent = agent
+        for key in _group_keys(agent):
+            self.groups.setdefault(key, set()).add(agent.agent_id)
 
     def _place(self, agent: Agent) -> None:
         row = self.agents.get(agent.agent_id)

@@ -17,7 +17,7 @@ from tornado import web
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
-from coachsim import roster
+from coachsim import keeping, roster
 from coachsim.errors import CoachsimError
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
@@ -214,6 +214,7 @@ async def _open_floor(options: Options, settings: Settings) -> tuple[FloorHost, 
         scenario = await asyncio.to_thread(Scenario.load, options.practice)
         practice = await Practice.open(options.data_dir, scenario, seed=options.seed, speed=options.speed)
         return practice.host, practice
+    await asyncio.to_thread(keeping.prepare, options.data_dir, settings)
     return await FloorHost.open(options.data_dir, settings), None
 
 

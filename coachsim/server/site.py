@@ -15,6 +15,7 @@ from jupyter_server.auth.identity import IdentityProvider
 
 from coachsim.client import LocalClient
 from coachsim.host import FloorHost
+from coachsim.keeping import Keeping
 from coachsim.models import AgentChanged, Event
 from coachsim.server.accounts import Account, Accounts, in_order
 from coachsim.server.metrics import Metrics
@@ -86,6 +87,8 @@ class Site:
         self._sign_out_watchers: list[Callable[[], None]] = [self.streams.check, self.seats.signed_out]
         self._unwatch = host.watch(self._on_event)
         self._looking = asyncio.create_task(self._look())
+        # A practice floor's days are nobody's record: they are not archived.
+        self.keeping = Keeping(host, options.data_dir) if practice is None else None
 
     # --- who may come in ---
 
@@ -163,6 +166,8 @@ class Site:
     async def close(self) -> None:
         """Ends the streams and puts everything away."""
         self._looking.cancel()
+        if self.keeping is not None:
+            await self.keeping.close()
         self.stalls.close()
         self._unwatch()
         await self.seats.close()

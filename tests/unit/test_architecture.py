@@ -24,6 +24,7 @@ LAYERS = [
     {"views", "engine", "evaluate"},
     {"log", "frames", "enact"},  # the log answers for a closed day in the shapes of views
     {"host", "simulation"},
+    {"keeping"},
     {"experiment"},
     {"analysis"},
     {"charts"},

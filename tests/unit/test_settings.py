@@ -34,6 +34,7 @@ def test_every_field_can_be_set(tmp_path: Path) -> None:
         clear_down = "23:30"
         disconnect_after_s = 0
         toast_seconds = 20
+        archive = false
         retention_days = 90
     """
     settings = load(tmp_path, text)
@@ -44,6 +45,7 @@ def test_every_field_can_be_set(tmp_path: Path) -> None:
         clear_down="23:30",
         disconnect_after_s=0,
         toast_seconds=20,
+        archive=False,
         retention_days=90,
     )
     assert all(field.name in text for field in fields(Settings))
@@ -56,6 +58,8 @@ def test_every_field_can_be_set(tmp_path: Path) -> None:
         ("Clear_Down = '03:00'", "'Clear_Down' is no setting. Did you mean clear_down?"),
         ("colour = 'red'", "'colour' is no setting. There are site, floor_name, time_zone,"),
         ("toast_seconds = '8'", "toast_seconds has to be a whole number from 1 to 120, not '8'."),
+        ("archive = 'no'", "archive has to be true or false, not 'no'."),
+        ("archive = 1", "archive has to be true or false, not 1."),
         ("toast_seconds = 8.0", "toast_seconds has to be a whole number from 1 to 120, not 8.0."),
         ("toast_seconds = true", "toast_seconds has to be a whole number from 1 to 120, not True."),
         ("toast_seconds = 0", "toast_seconds has to be a whole number from 1 to 120, not 0."),

@@ -1,0 +1,233 @@
+"""What is done for a live floor's log beside the floor: archive and retention after each clear-down, pseudonyms.
+
+All of it runs in threads on cursors of their own, one thing at a time, while commands go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from coachsim import log_archive, log_pseudonyms, log_retention
+from coachsim.errors import AgentInUse, CoachsimError, UnknownAgent
+from coachsim.floor import FLOOR, Floor
+from coachsim.host import FloorHost
+from coachsim.log import LOG_FILE, LogWriter
+from coachsim.log_archive import Archive
+from coachsim.log_file import explained
+from coachsim.log_pseudonyms import Pseudonym
+from coachsim.log_retention import Removal
+from coachsim.models import ClearedDown, Event
+from coachsim.settings import Settings
+
+RETRY_S = 600.0
+"""Seconds until what could not be done is tried again."""
+_COPY = "copy-log"  # a file in the data folder: at the next start the log is copied, which leaves no trace of old ids
+_logger = logging.getLogger(__name__)
+
+
+def prepare(data_dir: Path, settings: Settings) -> None:
+    """Before a floor opens its log: ends a pseudonym that a crash cut short, and gives space back if much is free.
+
+    Raises ``LogError`` as opening the log does.
+    """
+    path = data_dir / LOG_FILE
+    if not path.exists():
+        return
+    pseudonym = Pseudonym.noted(data_dir)
+    if pseudonym is not None:
+        with LogWriter.open(path) as writer:
+            _rename_if_on_record(writer, Archive(data_dir, settings.site), data_dir, pseudonym)
+        Pseudonym.done(data_dir)
+    marked = data_dir / _COPY
+    if marked.exists() or settings.retention_days is not None:
+        sizes = log_retention.shrink(path, worth_it=0 if marked.exists() else log_retention.WORTH_IT)
+        marked.unlink(missing_ok=True)
+        if sizes is not None:
+            _logger.info("the log %s was copied: %.1f MB before, %.1f MB now", path, *(size / 1e6 for size in sizes))
+
+
+class Keeping:
+    """Keeps a live floor's log. Begins at once with what was missed; all methods belong to the host's event loop."""
+
+    def __init__(self, host: FloorHost, data_dir: Path) -> None:
+        self._host = host
+        self._data_dir = data_dir
+        self._archive = Archive(data_dir, host.settings.site)
+        self._one_at_a_time = asyncio.Lock()
+        self._stopping = False
+        self._due = asyncio.Event()
+        self._due.set()
+        self._unwatch = host.watch(self._on_event)
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Ends when the day that is being written is. What is left is done after the next start."""
+        self._stopping = True
+        self._unwatch()
+        async with self._one_at_a_time:
+            self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    # --- after each clear-down ---
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, ClearedDown) and not event.by_hand:
+            self._due.set()
+
+    async def _run(self) -> None:
+        wait = None
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), wait)
+            self._due.clear()
+            try:
+                await self._after_the_night()
+            except (CoachsimError, OSError) as error:
+                _logger.error("closed days could not be kept as set: %s", error)
+                self._host.report("keeping", f"Closed days wait to be archived or removed. {error}")
+                wait = RETRY_S
+            else:
+                self._host.report("keeping", None)
+                wait = None
+
+    async def _after_the_night(self) -> None:
+        async with self._one_at_a_time:
+            days = self._host.settings.retention_days
+            if days is not None:
+                await self._remove(days)
+            if self._host.settings.archive:
+                written = await asyncio.to_thread(self._write, None, None, False)
+                if written:
+                    _logger.info("archived %s", ", ".join(written))
+
+    async def _remove(self, retention_days: int) -> None:
+        """On record first, with its counts: so nothing goes without a word, whatever happens in between."""
+        removal = await asyncio.to_thread(self._removal, retention_days)
+        if removal is not None:
+            about = {
+                "first": removal.days[0],
+                "last": removal.days[-1],
+                "days": len(removal.days),
+                "rows": removal.rows,
+            }
+            await self._host.do(Floor.audit, actor=FLOOR, action="retention", subject="log", detail=about)
+        removed = await asyncio.to_thread(self._take_out, removal, retention_days)
+        if removal is not None or removed:
+            _logger.info(
+                "kept for %d days, so removed: from the log %s; from the archive %s",
+                retention_days,
+                f"{', '.join(removal.days)} ({removal.rows})" if removal else "nothing",
+                ", ".join(removed) or "nothing",
+            )
+
+    def _removal(self, retention_days: int) -> Removal | None:
+        with closing(self._host.writer.cursor()) as cursor, explained(self._host.writer.path):
+            return log_retention.due(cursor, retention_days)
+
+    def _take_out(self, removal: Removal | None, retention_days: int) -> list[str]:
+        with closing(self._host.writer.cursor()) as cursor, explained(self._host.writer.path):
+            if removal is not None:
+                log_retention.remove(cursor, removal)
+            oldest = log_retention.first_kept(self._host.floor.day.day, retention_days) if self._host.floor.day else ""
+        self._archive.tidy()
+        old = [day for day in self._archive.days() if day < oldest]
+        for day in old:
+            self._archive.remove(day)
+        return old
+
+    # --- when asked ---
+
+    async def archive(self, first: str | None = None, last: str | None = None) -> list[str]:
+        """Writes the closed days from ``first`` to ``last`` (labels) to the archive, those that it has as well."""
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(self._write, first, last, True)
+
+    def _write(self, first: str | None, last: str | None, again: bool) -> list[str]:
+        return write_archive(
+            self._host.writer, self._archive, first=first, last=last, again=again, stop=lambda: self._stopping
+        )
+
+    async def pseudonym(self, agent_id: str, *, accounts: tuple[str, ...] = (), actor: str) -> str:
+        """Replaces an inactive agent's id and name in log, archive and floor; returns the made-up id. For good.
+
+        ``accounts`` are the names of the accounts that act as this agent. On record under the made-up id. Raises
+        ``UnknownAgent``, or ``AgentInUse`` for one who is active or to whom something happened in the open day.
+        """
+        async with self._one_at_a_time:
+            return await pseudonym(self._host, self._data_dir, agent_id, accounts=accounts, actor=actor)
+
+
+def write_archive(
+    writer: LogWriter,
+    archive: Archive,
+    *,
+    first: str | None = None,
+    last: str | None = None,
+    again: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[str]:
+    """``log_archive.write_days`` from a log that goes on being written; each day is as of one moment."""
+    with closing(writer.cursor()) as cursor, explained(writer.path):
+        return log_archive.write_days(cursor, archive, first=first, last=last, again=again, stop=stop)
+
+
+async def pseudonym(
+    host: FloorHost, data_dir: Path, agent_id: str, *, accounts: tuple[str, ...] = (), actor: str
+) -> str:
+    """As ``Keeping.pseudonym``, on a host of one's own."""
+    await host.settled()
+    pending = Pseudonym.noted(data_dir)
+    if pending is not None:  # it could not be completed when it was asked for
+        await _complete(host, data_dir, pending)
+        if pending.agent_id == agent_id:
+            return pending.new_id
+    row = host.floor.agents.get(agent_id)
+    if row is None:
+        raise UnknownAgent(f"There is no agent {agent_id!r}.", field="agent_id")
+    if row.agent.active:
+        raise AgentInUse(f"{agent_id} is active. Make the agent inactive in the roster first.", field="agent_id")
+    if await asyncio.to_thread(_is_in_open_day, host.writer, agent_id):
+        raise AgentInUse(
+            f"Something happened to {agent_id} in the day that is still open. Ask again after the night's clear-down.",
+            field="agent_id",
+        )
+    drawn = Pseudonym.draw(agent_id, accounts)
+    drawn.note(data_dir)
+    await host.do(Floor.audit, actor=actor, action=log_pseudonyms.ACTION, subject=drawn.new_id)
+    await _complete(host, data_dir, drawn)
+    return drawn.new_id
+
+
+async def _complete(host: FloorHost, data_dir: Path, drawn: Pseudonym) -> None:
+    row = host.floor.agents.get(drawn.agent_id)
+    before = row.agent if row is not None else None
+    archive = Archive(data_dir, host.settings.site)
+    done = await asyncio.to_thread(_rename_if_on_record, host.writer, archive, data_dir, drawn)
+    row = host.floor.agents.get(drawn.agent_id)
+    # One whom a roster has brought back meanwhile is a new agent by that id.
+    if done and row is not None and before is not None and row.agent == before:
+        host.replace_agent(drawn.agent_id, replace(before, agent_id=drawn.new_id, name=drawn.new_name))
+    Pseudonym.done(data_dir)
+
+
+def _is_in_open_day(writer: LogWriter, agent_id: str) -> bool:
+    with closing(writer.cursor()) as cursor, explained(writer.path):
+        return log_pseudonyms.is_in_open_day(cursor, agent_id)
+
+
+def _rename_if_on_record(writer: LogWriter, archive: Archive, data_dir: Path, drawn: Pseudonym) -> bool:
+    """In the log first, then in the archive; nothing, where the record does not have it, so that nobody was told."""
+    with closing(writer.cursor()) as cursor, explained(writer.path):
+        if not log_pseudonyms.is_on_record(cursor, drawn):
+            return False
+        log_pseudonyms.rename(cursor, drawn)
+        log_pseudonyms.rename_in_archive(cursor, archive, drawn)
+    (data_dir / _COPY).touch()
+    _logger.info("an agent has become %s", drawn.new_id)
+    return True
