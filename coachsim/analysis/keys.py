@@ -1,8 +1,8 @@
 """What deliveries are counted by: teams, campaigns, hours … as SQL that counts ten million rows in one pass.
 
-A ``Question`` is one query being put together. Two things keep it fast. Hours are looked up by the quarter of an hour
-of the send, since converting each row's time to a time zone costs ten times the counting. And what overlaps (an agent
-is in several campaigns) is counted by the *set* of groups first and spread over its members at the end.
+A ``Question`` is one query being put together. Two things keep it fast. Hours on the floor's clocks are looked up by
+the hour in UTC, since converting each row's time to a time zone costs ten times the counting. And what overlaps (an
+agent is in several campaigns) is counted by the *set* of groups first and spread over its members at the end.
 
 No value is written into the text of a query: text comes from the tables below, values are bound as parameters.
 """
@@ -95,6 +95,8 @@ class Question:
         ``counts`` and ``extra`` are names and SQL over the columns of ``deliveries``; counts are sums, so that those
         of parts can be added up.
         """
+        # A message, or an hour in UTC, stands for many deliveries: unless more is asked of each (extra, sets), they
+        # are counted first, and only the counts are matched with what is known of the message or the hour.
         extra = extra or {}
         sets = [key for key in self.keys if key in OVERLAPPING]
         of_message = [key for key in self.keys if key in _OF_MESSAGE]
@@ -102,13 +104,17 @@ class Question:
         for key in self.keys:
             if key == "hour":
                 ctes.append(hours(self))
-                joins += f" JOIN hours ON epoch_us(deliveries.sent_at) // {QUARTER} = hours.quarter"
-                grouped.append("hours.hour")
+                unit = "epoch_us(deliveries.sent_at) // $unit"
+                if extra or sets:
+                    joins += f" JOIN hours ON {unit} = hours.unit"
+                    grouped.append("hours.hour")
+                else:
+                    grouped.append(f"{unit} AS unit")
+                    late.append("JOIN hours USING (unit)")
             elif key not in sets and key not in of_message:
                 grouped.append(f"deliveries.{key}")
         if of_message:
             ctes.append(f"about AS MATERIALIZED (SELECT message_id, {columns(*of_message)} FROM messages)")
-            # Few messages stand for many deliveries: unless more is asked of each delivery, they are counted first.
             if extra or sets:
                 joins += " JOIN about ON about.message_id = deliveries.message_id"
                 grouped += [f"about.{key}" for key in of_message]
@@ -140,14 +146,32 @@ class Question:
 
 
 def hours(question: Question) -> str:
-    """``hours(quarter, hour)``: the hour on the floor's clocks for every quarter of an hour that has a message."""
-    question.parameters["zone"] = zone(question.log)
+    """``hours(unit, hour)``: the hour on the floor's clocks, for each ``$unit`` microseconds that have messages."""
+    question.parameters["zone"] = found = zone(question.log)
+    between = question.log.sql(_BETWEEN, {"zone": found})["between"][0]
+    question.parameters["unit"] = QUARTER if between else 4 * QUARTER
     return (
-        "quarters AS (SELECT unnest(range("
-        f"epoch_us(min(sent_at)) // {QUARTER}, epoch_us(max(sent_at)) // {QUARTER} + 1)) AS quarter FROM messages), "
-        "hours AS MATERIALIZED (SELECT quarter, "
-        f"hour(timezone($zone, timezone('UTC', make_timestamp(quarter * {QUARTER})))) AS hour FROM quarters)"
+        "units AS (SELECT unnest(range(epoch_us(min(sent_at)) // $unit, epoch_us(max(sent_at)) // $unit + 1)) AS unit"
+        " FROM messages), hours AS MATERIALIZED (SELECT unit,"
+        " hour(timezone($zone, timezone('UTC', make_timestamp(unit * $unit)))) AS hour FROM units)"
     )
+
+
+# Whether hours on the floor's clocks begin between those of UTC, as in India: then quarters have to be told apart.
+_BETWEEN = f"""
+    WITH span AS (
+        SELECT epoch_us(min(sent_at)) // {4 * QUARTER} AS first, epoch_us(max(sent_at)) // {4 * QUARTER} AS last
+        FROM messages
+    ),
+    starts AS (SELECT make_timestamp(unnest(range(first, last + 1)) * {4 * QUARTER}) AS starts FROM span),
+    clocks AS (
+        SELECT timezone($zone, timezone('UTC', starts)) AS begins,
+               timezone($zone, timezone('UTC', starts + INTERVAL 3599 SECOND)) AS ends
+        FROM starts
+    )
+    SELECT count(*) AS between FROM clocks
+    WHERE date_trunc('hour', begins) <> begins OR date_trunc('hour', ends) <> begins
+"""
 
 
 def zone(log: MessageLog) -> str:
