@@ -63,6 +63,8 @@ class ServerSource:
                         written.write(chunk)
         except httpx.TimeoutException as error:
             raise ServerUnavailable(f"The server at {self.url} did not answer in time. Try again.") from error
+        except (httpx.ReadError, httpx.RemoteProtocolError) as error:
+            raise ServerUnavailable(f"The connection to the server at {self.url} broke off. Try again.") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ServerUnavailable(
                 f"The server at {self.url} cannot be reached. Check the address, and that it is running."
