@@ -152,7 +152,8 @@ def _verdict(change: Estimate, more_is_better: bool) -> str:
 def _of_a_day(tally: Tally, parts: Any) -> str:
     if not len(tally.seeds):
         return ""
-    return f"{parts.mean():,.0f} of {tally.totals.sent.mean():,.0f} a day"
+    mean = parts.mean()
+    return f"{mean:,.{0 if mean >= 10 or not mean else 1}f} of {tally.totals.sent.mean():,.0f} a day"
 
 
 # --- the curves ---

@@ -155,7 +155,8 @@ def test_the_cards_are_the_days_means_with_paired_differences(tallies):
     before = a.curve[:, GRID_S.index(3_600)] / a.totals.sent
     change = paired_interval(within, before)
     assert cards["read_in_hour"]["change"] == says.share_unit(1.0).difference(change)
-    assert cards["lost_rate"]["note"] == f"{b.totals.lost.mean():,.0f} of 24 a day"
+    assert cards["lost_rate"]["note"] == f"{b.totals.lost.mean():.1f} of 24 a day"
+    assert cards["read_in_hour"]["note"] == f"{b.curve[:, GRID_S.index(3_600)].mean():.0f} of 24 a day"
 
 
 @pytest.mark.parametrize(
