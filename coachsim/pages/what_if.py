@@ -17,7 +17,7 @@ from ipywidgets import widget_serialization
 from coachsim.errors import CoachsimError
 from coachsim.pages.what_if_controls import Asked, Json, asked, choices
 from coachsim.pages.what_if_scenarios import Offer, folders, offers
-from coachsim.pages.what_if_work import SPANS, Bench, Job, Results, Superseded, View, shown, specifications
+from coachsim.pages.what_if_work import CHARTS, SPANS, Bench, Job, Results, Superseded, View, shown, specification
 from coachsim.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -256,17 +256,17 @@ class WhatIfPage(VuetifyTemplate):
             results, view = self._results, self._view
             if results is None:
                 return
-            drawn = await asyncio.to_thread(specifications, results, view)
-            if results is not self._results:
-                return  # newer ones are on their way here
-            for name, specification in drawn.items():
+            for name in CHARTS:
+                drawn = await asyncio.to_thread(specification, name, results, view)
+                if results is not self._results:
+                    return  # newer ones are on their way here
                 chart = getattr(self, name)
                 if chart is None:
                     chart = offline.widget(None, script=self._script)
-                    chart.spec = specification
+                    chart.spec = drawn
                     setattr(self, name, chart)
                 else:
-                    chart.spec = specification
+                    chart.spec = drawn
 
     # --- files ---
 

@@ -130,17 +130,25 @@ def shown(results: Results) -> Json:
     }
 
 
-def specifications(results: Results, view: View) -> dict[str, Json]:
-    """The charts of the results, as Vega-Lite has them."""
+CHARTS = ("curves", "missed")
+"""The page's charts, in the order in which they are looked at."""
+
+
+def specification(chart: str, results: Results, view: View) -> Json:
+    """One of the ``CHARTS`` of the results, as Vega-Lite has it.
+
+    It is not checked against Vega-Lite's schema, which takes longer than all else here: tests do that.
+    """
     from coachsim.charts import what_if as charts
     from coachsim.pages import what_if_results as says
 
     a, b = results.a, results.b
     minutes = SPANS[view.span]
-    if view.what == "differences":
-        curves: Any = charts.differences(says.difference_rows(a, b, minutes), dark=view.dark)
+    if chart == "missed":
+        made: Any = charts.missed_by_team(says.team_rows(a, b), dark=view.dark, legend=False)
+    elif view.what == "differences":
+        made = charts.differences(says.difference_rows(a, b, minutes), dark=view.dark)
     else:
-        curves = charts.read_curves(says.curve_rows(a, b, minutes), dark=view.dark, legend=False)
-    missed = charts.missed_by_team(says.team_rows(a, b), dark=view.dark, legend=False)
-    # Not checked against Vega-Lite's schema, which takes longer than all else here: tests do that.
-    return {"curves": curves.to_dict(validate=False), "missed": missed.to_dict(validate=False)}
+        made = charts.read_curves(says.curve_rows(a, b, minutes), dark=view.dark, legend=False)
+    found: Json = made.to_dict(validate=False)
+    return found
