@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import coachsim
-from coachsim import cli_experiments, cli_log
+from coachsim import cli_experiments, cli_keeping, cli_log
 from coachsim.errors import CoachsimError, InvalidInput
 
 if TYPE_CHECKING:
@@ -341,7 +341,9 @@ def _parser() -> argparse.ArgumentParser:
     about = "compare scenarios, each played with the same seeds"
     cli_experiments.add_arguments(command(commands, "compare", cli_experiments.compare, about))
     command(commands, "clear-down", _clear_down, "empty all inboxes now, by hand")
-    cli_log.add_commands(group("log", "the message log"), command)
+    logs = group("log", "the message log")
+    cli_log.add_commands(logs, command)
+    cli_keeping.add_commands(logs, command)
     return parser
 
 

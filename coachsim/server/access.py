@@ -78,6 +78,8 @@ TABLE = (
     _line("POST", "/api/clear-down", "admin", "all", "ClearDown"),
     _line("GET", "/api/roster", "admin", "all", "Roster"),
     _line("POST", "/api/roster", "admin", "all", "Roster"),
+    _line("POST", "/api/archive", "admin", "all", "Archiving"),
+    _line("POST", "/api/agents/{agent_id}/pseudonym", "admin", "all", "PseudonymOf"),
     _line("POST", "/api/backup", LOCAL, "all", "Backup"),
     _line("GET", "/healthz", "admin", "none", "Health", near=True),
     _line("GET", "/metrics", "admin", "none", "Metrics", near=True),

@@ -26,6 +26,7 @@ from coachsim.server import (
     handlers_agent,
     handlers_events,
     handlers_floor,
+    handlers_keeping,
     handlers_log,
     handlers_practice,
     handlers_site,
@@ -46,7 +47,15 @@ if TYPE_CHECKING:
     from coachsim.practice import Practice
 
 MAX_BODY = 10 << 20
-_MODULES = (handlers_floor, handlers_agent, handlers_events, handlers_practice, handlers_log, handlers_admin)
+_MODULES = (
+    handlers_floor,
+    handlers_agent,
+    handlers_events,
+    handlers_practice,
+    handlers_log,
+    handlers_keeping,
+    handlers_admin,
+)
 _access_log = logging.getLogger("coachsim.access")
 _logger = logging.getLogger(__name__)
 

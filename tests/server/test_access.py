@@ -37,6 +37,8 @@ EXPECTED = {
     "POST /api/clear-down": "admin",
     "GET /api/roster": "admin",
     "POST /api/roster": "admin",
+    "POST /api/archive": "admin",
+    "POST /api/agents/{agent_id}/pseudonym": "admin",
     "POST /api/backup": "",
     "GET /healthz": "admin",
     "GET /metrics": "admin",

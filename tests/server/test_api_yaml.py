@@ -87,4 +87,7 @@ def test_answers_have_the_shapes_that_are_described(served: Served):
         promised(sup.get(path.format(message_id=1)), "GET", path)
         promised(admin.post("/api/roster", content="x"), "POST", "/api/roster")
         promised(admin.post("/api/clear-down"), "POST", "/api/clear-down")
+        promised(admin.post("/api/archive?from=2026-11-22"), "POST", "/api/archive")
+        path = "/api/agents/{agent_id}/pseudonym"
+        promised(admin.post(path.format(agent_id="a1")), "POST", path)
         promised(admin.get("/healthz"), "GET", "/healthz")
