@@ -209,7 +209,8 @@ def _clear_down(arguments: argparse.Namespace) -> None:
 
 
 def _simulate(arguments: argparse.Namespace) -> None:
-    with coachsim.simulate(coachsim.Scenario.load(arguments.scenario), seed=arguments.seed, out=arguments.out) as log:
+    scenario = coachsim.Scenario.load(arguments.scenario)
+    with coachsim.simulate(scenario, seed=arguments.seed, days=arguments.days, out=arguments.out) as log:
         counts = log.sql("SELECT count(*) AS sent, count(read_at) AS read FROM deliveries")
     sent, read = (int(counts[name].iloc[0]) for name in ("sent", "read"))
     print(f"Simulated a day into {arguments.out}: {sent:,} deliveries, {read:,} of them read.")
@@ -337,6 +338,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate = command(commands, "simulate", _simulate, "play one day of a scenario into a log of its own")
     simulate.add_argument("scenario", type=Path, metavar="SCENARIO")
     simulate.add_argument("--seed", type=int, required=True, metavar="N", help="the same seed gives the same day")
+    simulate.add_argument("--days", type=int, default=1, metavar="N", help="so many days, one after the other (1)")
     simulate.add_argument("--out", type=Path, required=True, metavar="FILE", help="the log to make (DuckDB)")
     about = "compare scenarios, each played with the same seeds"
     cli_experiments.add_arguments(command(commands, "compare", cli_experiments.compare, about))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from functools import partial
 
 import numpy as np
@@ -14,27 +15,31 @@ from coachsim.evaluate import outcome
 from coachsim.floor import Events, Floor
 from coachsim.models import AgentState, Event
 from coachsim.outcome import NEVER
-from coachsim.plan import Days, Send, plan_of
+from coachsim.plan import Days, Send, draw, plan_of
 
 _Step = tuple[int, int, int, int, Callable[[Floor, int], Events]]
 _CHANGE, _SEND, _READ, _ACKNOWLEDGE = range(4)
 
 
-def enact(days: Days) -> list[Event]:
-    """The events of the first of the days, the clear-down that closes it included.
+def enact(first: Days, days: int = 1) -> list[Event]:
+    """The events of the first seed's day, the clear-down that closes it included; and of so many ``days`` from it on.
 
     Nothing is left to chance or to attention here: who looks when is the outcome's, and the floor says what that means.
     """
-    began_at, ends_at = days.day.began_at, days.day.ends_at
-    floor = Floor(Schedule(days.scenario.time_zone, days.scenario.clear_down), disconnect_after=0)
-    events = [*floor.open_day(began_at), *floor.set_agents(began_at, days.agents, actor=PLAN)]
-    for agent in days.active:
+    began_at = first.day.began_at
+    floor = Floor(Schedule(first.scenario.time_zone, first.scenario.clear_down), disconnect_after=0)
+    events = [*floor.open_day(began_at), *floor.set_agents(began_at, first.agents, actor=PLAN)]
+    for agent in first.active:
         events += floor.connect(began_at, agent.agent_id, actor=PLAN, page=False)
-    if began_at < ends_at:
-        for at, *_, command in sorted(_steps(days), key=lambda step: step[:4]):
-            events += floor.tick(at)
-            events += command(floor, at)
-    events += floor.tick(ends_at)
+    for number in range(days):
+        assert floor.day is not None
+        label = date.fromisoformat(floor.day.day)
+        today = draw(first.scenario, first.seeds[:1], day=label, agents=first.agents) if number else first
+        if today.day.began_at < today.day.ends_at:
+            for at, *_, command in sorted(_steps(today), key=lambda step: step[:4]):
+                events += floor.tick(at)
+                events += command(floor, at)
+        events += floor.tick(today.day.ends_at)
     return events
 
 

@@ -8,6 +8,7 @@ import uuid
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Literal
 
@@ -19,21 +20,28 @@ from coachsim.floor import Floor
 from coachsim.log import LOG_FILE, LogWriter, MessageLog, Run
 from coachsim.log_file import discard, put_in_place
 from coachsim.models import Event
-from coachsim.plan import Plan, draw, plan_of
+from coachsim.plan import Plan, draw, plan, plan_of
 from coachsim.scenario import Scenario
 
+MOST_DAYS = 366
 _CHUNK = 50_000
 _SEEDS = 2**63
 
 
 def simulate(
-    scenario: Scenario, *, seed: int, out: Path | str | None = None, player: Literal["engine", "arrays"] = "engine"
+    scenario: Scenario,
+    *,
+    seed: int,
+    days: int = 1,
+    out: Path | str | None = None,
+    player: Literal["engine", "arrays"] = "engine",
 ) -> MessageLog:
-    """Plays one day of ``scenario`` and returns its log, read-only.
+    """Plays one day of ``scenario``, or so many ``days`` one after the other, and returns the log, read-only.
 
-    ``out`` is the DuckDB file to make; without it the log lives as long as what is returned. The same scenario, seed
-    and version give the same events, whichever ``player`` plays: the SimPy engine, or the array code of ``evaluate``.
-    Raises ``InvalidInput`` if ``out`` exists, and leaves no unfinished log behind.
+    The first day is the scenario's date; every day has its own draws and the same people. ``out`` is the DuckDB file to
+    make; without it the log lives as long as what is returned. The same scenario, seed and version give the same
+    events, whichever ``player`` plays: the SimPy engine, or the array code of ``evaluate``. Raises ``InvalidInput`` if
+    ``out`` exists, and leaves no unfinished log behind.
 
         log = simulate(Scenario.load("data/scenarios/weekday.toml"), seed=1)
         log.sql("SELECT team, count(read_at), count(*) FROM deliveries GROUP BY team")
@@ -44,9 +52,11 @@ def simulate(
         raise _taken(out)
     if player not in ("engine", "arrays"):
         raise InvalidInput(f"A player is 'engine' or 'arrays', not {player!r}.", field="player")
-    days = draw(scenario, [seed])
-    day = plan_of(days)
-    events = play(day) if player == "engine" else enact(days)
+    if not 1 <= days <= MOST_DAYS:
+        raise InvalidInput(f"A simulation is of 1 to {MOST_DAYS} days, not {days}.", field="days")
+    first = draw(scenario, [seed])
+    day = plan_of(first)
+    events = play(day, days) if player == "engine" else enact(first, days)
     if out is not None:
         _write(day, events, Path(out))
         return MessageLog.open(out)
@@ -93,15 +103,26 @@ class _SimulatedFloor(Floor):
         self.engine.observe(event)
 
 
-def play(day: Plan) -> Sequence[Event]:
-    """The events of a planned day on a floor of its own, the clear-down that closes it included."""
+def play(day: Plan, days: int = 1) -> Sequence[Event]:
+    """The events of a planned day on a floor of its own, the clear-down that closes it included.
+
+    More ``days`` follow it on the same floor, with the plans of their own dates.
+    """
     floor = _SimulatedFloor(day)
     with _without_collection():
         floor.open_day(day.day.began_at)
-        floor.engine.open_day()
-        floor.engine.run()
-        floor.tick(day.day.ends_at)
+        for number in range(days):
+            if number:
+                floor.engine = Engine(_next_day(floor, day), floor)
+            floor.engine.open_day()
+            floor.engine.run()
+            floor.tick(floor.engine.plan.day.ends_at)
     return floor.events
+
+
+def _next_day(floor: Floor, first: Plan) -> Plan:
+    assert floor.day is not None
+    return plan(first.scenario, first.seed, day=date.fromisoformat(floor.day.day), agents=first.agents)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from coachsim.enact import enact
 from coachsim.errors import InvalidInput
 from coachsim.evaluate import evaluate
-from coachsim.models import Agent
+from coachsim.models import Agent, DayBegan
 from coachsim.outcome import NEVER, Outcome
 from coachsim.plan import draw, plan, plan_of
 from coachsim.scenario import Scenario
@@ -160,6 +161,23 @@ def test_a_log_of_either_player_has_the_same_rows():
         for table in ("deliveries", "messages", "state_changes", "agents", "days"):
             pd.testing.assert_frame_equal(getattr(engine, table)(), getattr(arrays, table)())
         pd.testing.assert_frame_equal(engine.sql(query), arrays.sql(query))
+
+
+def test_days_follow_one_another_alike_for_both_players():
+    """People who are there when the night clears the lists are there afterwards, and nobody logs in twice for it."""
+    made = Scenario.load(SCENARIOS / "night_shift.toml")
+    days = draw(made, [6])
+    events = list(play(plan_of(days), 3))
+    assert enact(days, 3) == events
+    labels = [event.day for event in events if isinstance(event, DayBegan)]
+    assert labels == [(made.date + timedelta(days=n)).isoformat() for n in range(4)]
+    first = list(play(plan_of(days)))
+    assert events[: len(first)] == first and len(events) > 2.5 * len(first)
+
+
+def test_how_many_days_cannot_be_is_said():
+    with pytest.raises(InvalidInput, match="1 to 366 days, not 0"):
+        simulate(scenario(), seed=1, days=0)
 
 
 def test_another_player_is_named():
