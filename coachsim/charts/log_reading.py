@@ -14,10 +14,11 @@ from coachsim.charts.quick import alt
 from coachsim.charts.words import STATES, Width
 
 TITLE = "Time to read"
-CAPTION = (
+_CAPTION = (
     "The share read within so long after the {since}. What was never read counts as 'longer than until it was lost'"
     " (Kaplan-Meier), so nothing is left out. A dot marks the median: half are read by then."
 )
+MESSAGE_CAPTION = "The share of those it went to who had read it by so long after the send."
 MOST = 6
 """How many groups are drawn: more lines than colours that can be told apart say nothing."""
 _MOST_POINTS = 200
@@ -27,6 +28,11 @@ _SHADES = {
 }
 _DASHES: tuple[list[int], ...] = ([1, 0], [7, 3], [2, 3], [10, 3, 2, 3], [5, 2], [1, 4])
 _ALL = "all"
+
+
+def caption(since: str) -> str:
+    """What the curves are, in a sentence, from the send (``sent``) or the notice (``notified``)."""
+    return _CAPTION.format(since="send" if since == "sent" else "notice")
 
 
 def curves(
@@ -47,17 +53,17 @@ def curves(
     ``data`` is ``read_curve(log, by=by, …)``, ``medians`` is ``time_to_read(log, by=by, …)``, ``by`` one key or None.
     ``until_s`` is how many seconds are drawn. Of more than six groups, the six of which most was not read.
     """
-    caption = CAPTION.format(since="send" if since == "sent" else "notice")
+    says = caption(since)
     groups = [_group(row, by) for row in theme.rows(medians) if row["sent"]]
     shown = sorted(groups, key=lambda one: (-one["unread"] / one["sent"], one["name"]))[:MOST]
     if len(groups) > MOST:
-        caption += f" Of {len(groups):,} groups, the {MOST} of which the largest share was not read."
+        says += f" Of {len(groups):,} groups, the {MOST} of which the largest share was not read."
     places = list(STATES)
     shown.sort(key=lambda one: (places.index(one["name"]) if one["name"] in STATES else 0, str(one["name"])))
     steps = _steps(theme.rows(data), by, {one["name"] for one in shown}, until_s)
     if not shown or not steps:
-        says = "Nothing was sent." if not groups else "Nobody was notified."
-        return words.nothing(title, says, width=width, headings=headings, dark=dark)
+        lacking = "Nothing was sent." if not groups else "Nobody was notified."
+        return words.nothing(title, lacking, width=width, headings=headings, dark=dark)
     labels = {one["name"]: f"{one['label']} · median {words.duration(one['median_s'])}" for one in shown}
     rows = [row | {"group": labels[row["name"]]} for row in steps]
     shades = _state_shades(dark) if by == "state_at_send" else {}
@@ -69,7 +75,7 @@ def curves(
         words.headed(
             chart,
             title,
-            caption,
+            says,
             width=width,
             headings=headings,
             description=f"{title}. {words.listed(described)}.",
@@ -77,6 +83,31 @@ def curves(
             height=height,
         ),
     )
+
+
+def message(
+    data: Any, sent: int, *, until_s: int = 3_600, dark: bool = False, width: Width = 640, height: int = 160
+) -> alt.LayerChart:
+    """How one message was read, of the ``sent`` agents it went to; ``data`` is ``read_curve(log, message_id)``.
+
+    Without headings. The counted share, also where some lost it unread: this is what happened, not an estimate.
+    """
+    found = theme.rows(data)
+    steps = [row | {"read_rate": row["read"] / sent, "low": None, "high": None, "at_risk": sent} for row in found]
+    drawn = _steps(steps, None, {_ALL}, until_s)
+    title = "Read after the send"
+    if not drawn:
+        return words.nothing(title, "It went to nobody.", width=width, headings=False, dark=dark)
+    rows = [row | {"group": title} for row in drawn]
+    chart = _drawn(rows, [], {title: theme.palette(dark=dark).accent}, until_s, dark=dark)
+    half = next((row["seconds"] for row in steps if row["read_rate"] >= 0.5), None)
+    says = f"{title}. {words.of(steps[-1]['read'], sent)} read, half of them all within {words.duration(half)}."
+    if half is None:
+        says = f"{title}. {words.of(steps[-1]['read'], sent)} read, never half of them all."
+    made = words.headed(
+        chart, title, MESSAGE_CAPTION, width=width, headings=False, description=says, dark=dark, height=height
+    )
+    return cast(alt.LayerChart, made)
 
 
 def _state_shades(dark: bool) -> dict[str, str]:
