@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from coachsim import log_archive, log_pseudonyms, log_retention
-from coachsim.errors import AgentInUse, CoachsimError, UnknownAgent
+from coachsim.errors import AgentInUse, UnknownAgent
 from coachsim.floor import FLOOR, Floor
 from coachsim.host import FloorHost
 from coachsim.log import LOG_FILE, LogWriter
@@ -88,8 +88,8 @@ class Keeping:
             self._due.clear()
             try:
                 await self._after_the_night()
-            except (CoachsimError, OSError) as error:
-                _logger.error("closed days could not be kept as set: %s", error)
+            except Exception as error:  # whatever it is, the floor goes on, and it is tried again
+                _logger.exception("closed days could not be archived or removed")
                 self._host.report("keeping", f"Closed days wait to be archived or removed. {error}")
                 wait = RETRY_S
             else:

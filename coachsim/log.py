@@ -155,14 +155,32 @@ def open_log(
         source = ServerSource(where, first, last)
         return MessageLog.of_part(Part(source, source.url), source.url)
     path = Path(where)
-    joined = None
-    if path.is_dir():
-        path = path / LOG_FILE
-        joined = log_joined.source(path, first, last) if path.exists() else None
-    if joined is None and first is None and last is None:
+    return _open_folder(path, first, last) if path.is_dir() else _open_file(path, first, last)
+
+
+def _open_file(path: Path, first: str | None, last: str | None) -> MessageLog:
+    if first is None and last is None:
         return MessageLog.open(path)
-    with closing(joined or FileSource(path, first, last)) as file:
+    with closing(FileSource(path, first, last)) as file:
         return MessageLog.of_part(Part(file, str(path)), str(path))
+
+
+def _open_folder(folder: Path, first: str | None, last: str | None) -> MessageLog:
+    path = folder / LOG_FILE
+    connection = open_for_reading(path)
+    try:
+        older = log_joined.older_days(connection, folder)
+    except BaseException:
+        connection.close()
+        raise
+    if not any((first or day) <= day <= (last or day) for day in older.days):
+        if first is None and last is None:
+            return MessageLog(connection, str(path))
+        connection.close()
+        return _open_file(path, first, last)
+    connection.close()
+    with closing(log_joined.JoinedSource(path, older, first, last)) as source:
+        return MessageLog.of_part(Part(source, str(path)), str(path))
 
 
 def _label(day: date | str | None, field: str) -> str | None:

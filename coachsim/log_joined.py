@@ -6,13 +6,13 @@ They are older than the log's first day: it was begun anew, or what it had of th
 
 from __future__ import annotations
 
-from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
-from coachsim.log_archive import FOLDER, Archive
-from coachsim.log_file import explained, open_for_reading, quoted
+from coachsim.log_archive import Archive
+from coachsim.log_file import explained, quoted
 from coachsim.log_part import FileSource
 from coachsim.settings import FILE_NAME, Settings
 
@@ -28,36 +28,37 @@ _TABLES = {
 }
 
 
-def source(path: Path, first: str | None, last: str | None) -> FileSource | None:
-    """Where a reader of the log at ``path`` finds the days from ``first`` to ``last``, if the archive has to help.
+@dataclass(frozen=True, slots=True)
+class Older:
+    """The days, as labels in order, that an archive has from before a log's first."""
 
-    None if the log has all that is asked for. Raises ``LogError`` as opening the log does.
-    """
-    if not (path.parent / FOLDER).is_dir():
-        return None
-    with explained(path), closing(open_for_reading(path)) as log:
-        row = log.execute("SELECT (SELECT min(day) FROM all_days), (SELECT any_value(site) FROM run_info)").fetchone()
-        assert row is not None
-        oldest, site = row
-    if (path.parent / FILE_NAME).exists():
-        site = Settings.load(path.parent).site
-    archive = Archive(path.parent, site or Settings().site)
-    older = [day for day in archive.days() if oldest is None or day < oldest]
-    asked = [day for day in older if (first or day) <= day <= (last or day)]
-    return _JoinedSource(path, archive, older, first, last) if asked else None
+    archive: Archive
+    days: list[str]
 
 
-class _JoinedSource(FileSource):
+def older_days(log: duckdb.DuckDBPyConnection, folder: Path) -> Older:
+    """What the archive in a data folder adds to the log in it, mostly nothing."""
+    row = log.execute("SELECT (SELECT min(day) FROM all_days), (SELECT any_value(site) FROM run_info)").fetchone()
+    assert row is not None
+    first, site = row
+    if (folder / FILE_NAME).exists():
+        site = Settings.load(folder).site
+    archive = Archive(folder, site or Settings().site)
+    return Older(archive, [day for day in archive.days() if first is None or day < first])
+
+
+class JoinedSource(FileSource):
     """Snapshots of the two together. Nobody's queries run on its connection, so it may read files."""
 
-    def __init__(self, path: Path, archive: Archive, days: list[str], first: str | None, last: str | None) -> None:
+    def __init__(self, path: Path, older: Older, first: str | None, last: str | None) -> None:
+        """For the days from ``first`` to ``last`` (labels)."""
         self._days = (first, last)
         with explained(path):
             self._connection = duckdb.connect(
                 str(path), read_only=True, config={"autoinstall_known_extensions": "false"}
             )
             try:
-                _join(self._connection, archive, days)
+                _join(self._connection, older.archive, older.days)
             except BaseException:
                 self._connection.close()
                 raise

@@ -7,13 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coachsim import log_retention
+from coachsim import analysis, log_retention
 from coachsim.errors import LogLocked
-from coachsim.log import LogWriter, Restored
+from coachsim.log import LogWriter, Restored, Run, open_log
 from coachsim.models import Agent, Audience, Audited, Event, Read, StateChanged
 from coachsim.state import FloorState
 from tests.unit.log_events import ANN, BO, BREAK, CY, IN, NIGHT, OUT, PaperDay, Story
@@ -145,6 +146,27 @@ def test_the_rebuilt_floor_is_the_same_whatever_happened(tmp_path_factory, seed,
     }
 
 
+def test_questions_about_the_days_that_stay_are_answered_as_before(tmp_path):
+    path = tmp_path / "log.duckdb"
+    with LogWriter.open(path, Run(time_zone="UTC")) as writer:
+        writer.append(days().events).result(10)
+    stay = ["2026-03-04", "2026-03-05"]
+    functions = (analysis.unread_rates, analysis.lost, analysis.time_to_read, analysis.load, analysis.presence)
+    answers = []
+    for turn in range(2):
+        with open_log(path) as log:
+            answers.append(
+                [ask(log, by=by, days=stay) for ask in functions for by in (None, "campaign", ["day", "team"])]
+            )
+        with open_log(path, from_day=stay[0]) as part:  # its state changes are those of its own days
+            answers[-1].append(part.state_changes())
+        if turn == 0:
+            with LogWriter.open(path) as writer:
+                assert keep(writer, 2) is not None
+    for before, after in zip(*answers, strict=True):
+        pd.testing.assert_frame_equal(before, after)
+
+
 def test_what_the_retention_keeps_of_states_is_two_or_three_rows_an_agent(tmp_path):
     story = Story()
     story.day(0)
@@ -204,7 +226,7 @@ def test_a_log_in_use_is_not_copied(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from coachsim import log_retention
+from coachsim import analysis, log_retention
 
 step = sys.argv[2]
 if step == "copying":
