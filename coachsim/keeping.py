@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from coachsim import log_archive, log_pseudonyms, log_retention
-from coachsim.errors import AgentInUse, UnknownAgent
+from coachsim.errors import AgentInUse, LogUnavailable, UnknownAgent
 from coachsim.floor import FLOOR, Floor
 from coachsim.host import FloorHost
 from coachsim.log import LOG_FILE, LogWriter
@@ -33,11 +33,18 @@ _logger = logging.getLogger(__name__)
 def prepare(data_dir: Path, settings: Settings) -> None:
     """Before a floor opens its log: ends a pseudonym that a crash cut short, and gives space back if much is free.
 
-    Raises ``LogError`` as opening the log does.
+    What the disk has no room for waits for the next start. Raises ``LogError`` as opening the log does.
     """
     path = data_dir / LOG_FILE
     if not path.exists():
         return
+    try:
+        _prepare(path, data_dir, settings)
+    except LogUnavailable as error:
+        _logger.warning("the log %s was not put in order before the start: %s", path, error)
+
+
+def _prepare(path: Path, data_dir: Path, settings: Settings) -> None:
     pseudonym = Pseudonym.noted(data_dir)
     if pseudonym is not None:
         with LogWriter.open(path) as writer:
@@ -98,6 +105,9 @@ class Keeping:
 
     async def _after_the_night(self) -> None:
         async with self._one_at_a_time:
+            pending = Pseudonym.noted(self._data_dir)
+            if pending is not None:
+                await _complete(self._host, self._data_dir, pending)
             days = self._host.settings.retention_days
             if days is not None:
                 await self._remove(days)
@@ -108,38 +118,29 @@ class Keeping:
 
     async def _remove(self, retention_days: int) -> None:
         """On record first, with its counts: so nothing goes without a word, whatever happens in between."""
-        removal = await asyncio.to_thread(self._removal, retention_days)
-        if removal is not None:
-            about = {
-                "first": removal.days[0],
-                "last": removal.days[-1],
-                "days": len(removal.days),
-                "rows": removal.rows,
-            }
-            await self._host.do(Floor.audit, actor=FLOOR, action="retention", subject="log", detail=about)
-        removed = await asyncio.to_thread(self._take_out, removal, retention_days)
-        if removal is not None or removed:
-            _logger.info(
-                "kept for %d days, so removed: from the log %s; from the archive %s",
-                retention_days,
-                f"{', '.join(removal.days)} ({removal.rows})" if removal else "nothing",
-                ", ".join(removed) or "nothing",
-            )
+        removal, archived = await asyncio.to_thread(self._old, retention_days)
+        if removal is None and not archived:
+            return
+        days = removal.days if removal is not None else ()
+        rows = removal.rows if removal is not None else {}
+        said = {"days": list(days), "rows": rows, "archived_days": archived}
+        await self._host.do(Floor.audit, actor=FLOOR, action="retention", subject="log", detail=said)
+        await asyncio.to_thread(self._take_out, removal, archived)
+        _logger.info("kept for %d days, so removed: %s", retention_days, said)
 
-    def _removal(self, retention_days: int) -> Removal | None:
-        with closing(self._host.writer.cursor()) as cursor, explained(self._host.writer.path):
-            return log_retention.due(cursor, retention_days)
-
-    def _take_out(self, removal: Removal | None, retention_days: int) -> list[str]:
-        with closing(self._host.writer.cursor()) as cursor, explained(self._host.writer.path):
-            if removal is not None:
-                log_retention.remove(cursor, removal)
-            oldest = log_retention.first_kept(self._host.floor.day.day, retention_days) if self._host.floor.day else ""
+    def _old(self, retention_days: int) -> tuple[Removal | None, list[str]]:
+        assert self._host.floor.day is not None
+        oldest = log_retention.first_kept(self._host.floor.day.day, retention_days)
         self._archive.tidy()
-        old = [day for day in self._archive.days() if day < oldest]
-        for day in old:
+        with closing(self._host.writer.cursor()) as cursor, explained(self._host.writer.path):
+            return log_retention.due(cursor, retention_days), [day for day in self._archive.days() if day < oldest]
+
+    def _take_out(self, removal: Removal | None, archived: list[str]) -> None:
+        if removal is not None:
+            with closing(self._host.writer.cursor()) as cursor, explained(self._host.writer.path):
+                log_retention.remove(cursor, removal)
+        for day in archived:
             self._archive.remove(day)
-        return old
 
     # --- when asked ---
 

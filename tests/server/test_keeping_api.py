@@ -102,6 +102,15 @@ def test_without_a_server_the_command_line_does_it(two_days):
     assert "no agent" in failed(cli("log", "pseudonym", "a1", data=two_days))
 
 
+def test_a_practice_floor_keeps_nobodys_record(tmp_path):
+    scenario = str(Path(__file__).parents[2] / "data" / "scenarios" / "night_shift.toml")
+    with serve(tmp_path / "practice", "--practice", scenario) as served, served.client("admin") as admin:
+        for path in ("/api/archive", "/api/agents/a1/pseudonym"):
+            assert admin.post(path).status_code == 404
+    assert not (tmp_path / "practice" / "archive").exists()
+    assert "no live floor" in failed(cli("log", "archive", data=tmp_path / "practice"))
+
+
 def test_where_there_is_no_log_it_is_said(tmp_path):
     for arguments in (("archive",), ("pseudonym", "a1")):
         assert "no log" in failed(cli("log", *arguments, data=tmp_path))

@@ -111,13 +111,48 @@ async def test_days_that_were_kept_for_long_enough_go_on_record(tmp_path):
         assert await host.do(Floor.send, draft("later", "a1"), actor="sup")
     (said,) = audits
     assert (said.action, said.actor) == ("retention", "floor")
-    assert (said.detail["first"], said.detail["last"], said.detail["days"]) == (FIRST, "2026-03-03", 2)
+    assert said.detail["days"] == said.detail["archived_days"] == [FIRST, "2026-03-03"]
     assert said.detail["rows"]["deliveries"] == 6
     with open_log(tmp_path) as log:
         assert set(log.deliveries()["day"]) == {"2026-03-04", "2026-03-05"}
         assert log.agents().shape[0] == len(AGENTS)
         (row,) = log.sql("SELECT detail FROM audit WHERE action = 'retention'").itertuples()
         assert json.loads(row.detail)["rows"]["events"] > 0
+
+
+async def test_days_that_only_the_archive_has_go_on_record_too(tmp_path):
+    clock = HandClock()
+    async with floor(tmp_path, clock) as (host, _):
+        await some_days(host, clock, 2)
+        await until(lambda: len(Archive(tmp_path, "main").days()) == 2, "the archive")
+    (tmp_path / LOG_FILE).unlink()
+    clock.pass_by(48 * HOUR)
+    async with floor(tmp_path, clock, retention_days=1):
+        await until(lambda: Archive(tmp_path, "main").days() == [], "the removal")
+    with open_log(tmp_path) as log:
+        (row,) = log.sql("SELECT detail FROM audit WHERE action = 'retention'").itertuples()
+    assert json.loads(row.detail) == {"days": [], "rows": {}, "archived_days": [FIRST, "2026-03-03"]}
+
+
+async def test_a_disk_without_room_for_a_copy_does_not_stop_the_start(tmp_path, monkeypatch):
+    clock = HandClock()
+    async with floor(tmp_path, clock, archive=False) as (host, kept):
+        await some_days(host, clock, 1)
+        await host.do(Floor.set_agents, [Agent("a1", "Ann", "Blue", active=False)], actor="admin")
+        await night(host, clock)
+        await kept.pseudonym("a1", actor="dpo")
+
+    def full(*_) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(log_retention, "_copy", full)
+        async with floor(tmp_path, clock, archive=False) as (host, _):
+            assert await host.do(Floor.send, draft("later", "a2"), actor="sup")
+    asked: list[int] = []
+    monkeypatch.setattr(log_retention, "shrink", lambda path, *, worth_it: asked.append(worth_it))
+    async with floor(tmp_path, clock, archive=False):
+        assert asked == [0], "the next start tries again"
 
 
 async def test_a_clear_down_by_hand_closes_no_day(tmp_path):
@@ -217,10 +252,26 @@ async def test_asking_again_completes_what_failed(tmp_path, monkeypatch):
                 await kept.pseudonym("a1", actor="dpo")
         noted = Pseudonym.noted(tmp_path)
         assert noted is not None
+        assert "a1" in host.floor.agents
         assert await kept.pseudonym("a1", actor="dpo") == noted.new_id
         assert "a1" not in host.floor.agents
     with open_log(tmp_path) as log:
         assert len(log.sql("SELECT * FROM audit WHERE action = 'pseudonym'")) == 1
+
+
+async def test_what_failed_is_completed_after_the_next_night_at_the_latest(tmp_path, monkeypatch):
+    clock = HandClock()
+    async with floor(tmp_path, clock, archive=False) as (host, kept):
+        await some_days(host, clock, 1)
+        await host.do(Floor.set_agents, [Agent("a1", "Ann", "Blue", active=False)], actor="admin")
+        await night(host, clock)
+        with monkeypatch.context() as patched:
+            patched.setattr(keeping.log_pseudonyms, "rename", lambda *_: (_ for _ in ()).throw(LogUnavailable("full")))
+            with pytest.raises(LogUnavailable):
+                await kept.pseudonym("a1", actor="dpo")
+        await night(host, clock)
+        await until(lambda: not (tmp_path / JOURNAL).exists(), "the end of it")
+        assert "a1" not in host.floor.agents
 
 
 async def test_one_that_was_noted_and_never_promised_is_forgotten(tmp_path):
