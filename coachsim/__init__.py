@@ -2,18 +2,19 @@
 
 What a notebook or script needs from here:
 
-================  =========================================================================================
-``open_log``      opens a message log for reading: a file, a data folder or a server's address
-``MessageLog``    what ``open_log`` gives: deliveries, messages, state changes and agents as DataFrames
-``Scenario``      a floor's day to simulate, with everything that can vary: ``Scenario.load(path)``
-``simulate``      plays a day of a scenario and gives its log, like a real day's
-``compare``       sets scenarios side by side on the same people and days, with intervals
-``sweep``         plays a scenario with every combination of some values
-``analysis``      questions asked of a log: unread and lost rates, time to read, who was there; as DataFrames
-``CoachingPage``  the supervisor's page as a widget, over any client of a floor
-``WhatIfPage``    the trainer's page as a widget: change a day with sliders, see who reads and who is missed
-``CoachsimError`` base of every error raised on purpose; each says what was wrong and what to do
-================  =========================================================================================
+==================  =========================================================================================
+``open_log``        opens a message log for reading: a file, a data folder or a server's address
+``MessageLog``      what ``open_log`` gives: deliveries, messages, state changes and agents as DataFrames
+``Scenario``        a floor's day to simulate, with everything that can vary: ``Scenario.load(path)``
+``simulate``        plays a day of a scenario and gives its log, like a real day's
+``compare``         sets scenarios side by side on the same people and days, with intervals
+``sweep``           plays a scenario with every combination of some values
+``analysis``        questions asked of a log: unread and lost rates, time to read, who was there; as DataFrames
+``CoachingPage``    the supervisor's page as a widget, over any client of a floor
+``MessageLogPage``  what was read, how fast and what was lost, as a widget, over any log
+``WhatIfPage``      the trainer's page as a widget: change a day with sliders, see who reads and who is missed
+``CoachsimError``   base of every error raised on purpose; each says what was wrong and what to do
+==================  =========================================================================================
 
 Names are loaded when first used: ``import coachsim`` alone brings neither pandas, DuckDB, Tornado nor ipywidgets, so a
 page's kernel pays only for what its page needs.
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from coachsim.experiment import compare, sweep
     from coachsim.log import MessageLog, open_log
     from coachsim.pages.coaching import CoachingPage
+    from coachsim.pages.message_log import MessageLogPage
     from coachsim.pages.what_if import WhatIfPage
     from coachsim.scenario import Scenario
     from coachsim.simulation import simulate
@@ -39,6 +41,7 @@ __all__ = [
     "CoachingPage",
     "CoachsimError",
     "MessageLog",
+    "MessageLogPage",
     "Scenario",
     "WhatIfPage",
     "analysis",
@@ -52,6 +55,7 @@ _HOMES = {
     "CoachingPage": "coachsim.pages.coaching",
     "CoachsimError": "coachsim.errors",
     "MessageLog": "coachsim.log",
+    "MessageLogPage": "coachsim.pages.message_log",
     "Scenario": "coachsim.scenario",
     "WhatIfPage": "coachsim.pages.what_if",
     "analysis": "coachsim.analysis",

@@ -32,6 +32,8 @@ MOST_MESSAGES = 200
 MOST_ROWS = 500_000
 """How many deliveries a file made on the page may have: they go through the browser's memory."""
 _BEGINNING = 160
+_MESSAGE_MIN = (5, 15, 30, 60, 120, 240, 480, 720)
+"""How far a message's curve is drawn: the first of these minutes by which nearly all had read it who did."""
 _NONE = "–"
 
 
@@ -79,11 +81,10 @@ class Answers:
         ((messages, agents),) = self._counted()
         sent, open_ = total["sent"], self._index.days[-1].label in self._days and self._index.days[-1].open
         so_far = " so far" if open_ else ""
-        interval = ""
+        margin = ""
         if times["median_low_s"] is not None:
-            high = times["median_high_s"]
-            end = "no upper bound" if high is None else words.duration(high)
-            interval = f" · 95 % interval {words.duration(times['median_low_s'])} to {end}"
+            low, high = words.duration(times["median_low_s"]), times["median_high_s"]
+            margin = f"from {low}, no upper bound" if high is None else f"{low} to {words.duration(high)}"
         cards = [
             ("sent", "Sent", f"{sent:,}", f"{_many(messages, 'message')} to {_many(agents, 'agent')}"),
             (
@@ -102,12 +103,13 @@ class Answers:
                 "median",
                 "Median time to read",
                 words.duration(times["median_s"]),
-                f"{words.of(times['read'], sent)} read{interval}",
+                f"{words.of(times['read'], sent)} read",
             ),
         ]
         return {
             "cards": [
                 {"key": key, "label": label, "value": value if sent else _NONE, "note": note if sent else " "}
+                | {"margin": margin if key == "median" else ""}
                 for key, label, value, note in cards
             ],
             "shown": self._shown(),
@@ -174,8 +176,8 @@ class Answers:
         only = self._only | {"message_id": message_id}
         steps = self._once("steps", message_id, ask=lambda: analysis.read_curve(self._log, **only))
         reach = charts.reach([row], dark=dark, width="container", headings=False)
-        last = max((step["seconds"] for step in _records(steps)), default=0)
-        span = next((seconds for seconds in SPANS.values() if last <= seconds), SPANS["day"])
+        last = max((step["seconds"] for step in _records(steps) if step["read"] < row["ever_read"]), default=0)
+        span = next((minutes * 60 for minutes in _MESSAGE_MIN if last < minutes * 60), SPANS["day"])
         curve = log_reading.message(steps, row["sent"], until_s=span, dark=dark, width="container")
         asked = " · asked to acknowledge" if row["ack_required"] else ""
         expires = f" · expired {self._time(row['expires_at'])}" if row["expires_at"] else ""

@@ -10,15 +10,13 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from coachsim.days import to_datetime
 from coachsim.errors import NotSignedIn
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
     from coachsim.log import MessageLog
 
 _ABOUT = ("run", "all_days", "all_agent_changes")
@@ -89,7 +87,7 @@ class LogSource:
         self._given = log
         self._opened: MessageLog | None = None
         self._days: tuple[str, str] | None = None
-        self._connection: DuckDBPyConnection | None = None
+        self._connection: Any = None  # of the database's driver, which pages do not import
 
     @property
     def _url(self) -> str | None:

@@ -105,11 +105,12 @@ async def test_a_page_is_for_its_roles_and_a_kernel_for_its_session(door: Door):
 
 async def test_each_page_of_the_desk_is_for_its_roles(door: Door):
     page = "/desk/voila/render/{}.ipynb"
-    may = {"sup": {"coaching", "what_if"}, "analyst": {"what_if"}, "trainer": {"what_if"}, "phones": set(), "a1": set()}
+    may = {"sup": {"coaching", "message_log", "what_if"}, "analyst": {"message_log", "what_if"}}
+    may |= {"trainer": {"what_if"}, "phones": set(), "a1": set()}
     for name, pages in may.items():
         async with door.browser(name) as client:
             start = (await client.get("/")).text
-            for one in ("coaching", "what_if"):
+            for one in ("coaching", "message_log", "what_if"):
                 assert (f'href="/{one}"' in start) == (one in pages), f"{name}'s start page, {one}"
                 # A page's first bytes are enough: the rest comes when its kernel has run.
                 async with client.stream("GET", page.format(one)) as answer:
