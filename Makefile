@@ -12,6 +12,8 @@ BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 # Compiled once here, because a machine may forbid Python to do it later (PYTHONDONTWRITEBYTECODE), and the desk then
 # takes 25 s to start instead of 6. A few packages ship files for other Pythons, which cannot be compiled.
 COMPILE = $(BIN)/python -m compileall -qq -j 0 "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
+# The script that draws charts is made once too: 4 s that the first visitor of a page with charts need not wait.
+CHARTS = $(BIN)/python -m coachsim.charts.offline || true
 ifdef UV
 INSTALL := uv pip install --quiet --python $(BIN)/python
 else
@@ -88,18 +90,21 @@ $(VENV)/.has-coachsim: $(VENV)/.has-python $(PROJECT)
 	@echo "Installing coachsim …"
 	@$(INSTALL) -c constraints.txt -e .
 	@$(COMPILE)
+	@$(CHARTS)
 	@touch $@
 
 $(VENV)/.has-test: $(VENV)/.has-python $(PROJECT)
 	@echo "Installing coachsim and what its tests need (a few minutes the first time) …"
 	@$(INSTALL) -c constraints.txt -e '.[test]'
 	@$(COMPILE)
+	@$(CHARTS)
 	@touch $@ $(VENV)/.has-coachsim
 
 $(VENV)/.has-notebooks: $(VENV)/.has-python $(PROJECT)
 	@echo "Installing coachsim and JupyterLab …"
 	@$(INSTALL) -c constraints.txt -e '.[notebooks]'
 	@$(COMPILE)
+	@$(CHARTS)
 	@touch $@ $(VENV)/.has-coachsim
 
 # The system's Chromium where there is one or can be one, else the build that Playwright brings.
