@@ -39,6 +39,7 @@ PARTS = ("run", "all_days", "all_agent_changes", "all_messages", "deliveries", "
 """The tables that a log is put together from (log_part.py)."""
 METADATA = b"coachsim"
 _ROWS = 100_000  # as many are in memory at a time
+_EVENTS = 1_000_000  # as many are sorted at a time
 
 # The days asked for, as labels and as the events they cover: a day goes up to and including its night's clear-down.
 _WITH = """
@@ -70,7 +71,7 @@ seen_by AS (
 """
 
 _ABOUT = """
-    SELECT after_seq, coalesce(
+    SELECT after_seq, least(before_seq - 1, coalesce((SELECT max(seq) FROM events), 0)) AS last_seq, coalesce(
         (SELECT max(happened_at) FROM events WHERE seq = (SELECT max(seq) FROM events, span WHERE seq < before_seq)),
         (SELECT max(cleared_at) FROM all_days, asked WHERE day <= last_day)
     ) AS newest
@@ -87,16 +88,12 @@ _SEEN_MESSAGES = """
 """
 
 _IN_SPAN = "seq > after_seq AND seq < before_seq"
-_STATE_CHANGES = f"SELECT all_state_changes.* FROM all_state_changes, span WHERE {_IN_SPAN} {{only}} ORDER BY seq"
-_AND_OPENINGS = f"""
-    SELECT seq, agent_id, changed_at, state, reason, actor
-    FROM (
-        SELECT all_state_changes.* FROM all_state_changes, span WHERE {_IN_SPAN}
-        UNION ALL
-        (SELECT DISTINCT ON (agent_id) all_state_changes.* FROM all_state_changes, span WHERE seq <= after_seq
-         ORDER BY agent_id, seq DESC)
+_STATE_CHANGES = "SELECT * FROM all_state_changes WHERE seq > $low AND seq <= $high {only} ORDER BY seq"
+_OPENINGS = """
+    SELECT * FROM (
+        SELECT DISTINCT ON (agent_id) * FROM all_state_changes WHERE seq <= $low ORDER BY agent_id, seq DESC
     )
-    {{only}} ORDER BY seq
+    WHERE true {only} ORDER BY seq
 """
 
 _DAYS = "SELECT all_days.* FROM all_days, asked WHERE day BETWEEN first_day AND last_day ORDER BY began_seq"
@@ -129,12 +126,10 @@ _SEEN_AUDIT = f"""
     ORDER BY seq
 """
 
-# Each table's query for a reader who sees all, and for one with a scope. ``deliveries`` are read day by day instead.
+# Each table's query for a reader who sees all, and for one with a scope. What may be long is read in parts instead.
 _QUERIES = {
     "messages": (_MESSAGES, _SEEN_MESSAGES),
     "all_messages": (_MESSAGES, _SEEN_MESSAGES),
-    "state_changes": (_STATE_CHANGES.format(only=""), _STATE_CHANGES.format(only="AND agent_id IN (FROM in_team)")),
-    "all_state_changes": (_AND_OPENINGS.format(only=""), _AND_OPENINGS.format(only="WHERE agent_id IN (FROM in_team)")),
     "days": (_DAYS, _SEEN_DAYS),
     "all_days": (_DAYS, _SEEN_DAYS),
     "audit": (_AUDIT, _SEEN_AUDIT),
@@ -179,12 +174,12 @@ def write(
     if as_of is not None and as_of != newest:
         look_back(cursor, as_of)
     as_of = newest if as_of is None else as_of
-    ((after, until),) = asked.rows(_ABOUT).fetchall()
+    ((after, last, until),) = asked.rows(_ABOUT).fetchall()
     about = {"format": FORMAT, "as_of": as_of, "after": after, "newest": until.isoformat() if until else None}
     schema = cursor.sql(f"FROM {table} LIMIT 0").to_arrow_table().schema
     finish = _FINISH.get(table.removeprefix("all_"), _as_it_is)
     with pq.ParquetWriter(file, schema.with_metadata({METADATA: to_json(about)}), compression="zstd") as writer:
-        for batch in asked.batches(table):
+        for batch in asked.batches(table, after, last):
             whole = finish(batch, teams).select(schema.names)
             writer.write_batch(pa.RecordBatch.from_arrays(whole.columns, schema=writer.schema))
     return as_of
@@ -224,13 +219,20 @@ class _Asked:
         used = {name: value for name, value in (self._values | values).items() if f"${name}" in query}
         return self._cursor.sql(query, params=used)
 
-    def batches(self, table: str) -> Iterator[pa.RecordBatch]:
-        """The rows of the table, in its order."""
-        if table != "deliveries":
+    def batches(self, table: str, after: int, last: int) -> Iterator[pa.RecordBatch]:
+        """The rows of the table, in its order; the days asked for are the events after ``after`` up to ``last``."""
+        if table == "deliveries":
+            queries = self._deliveries()
+        elif table in ("state_changes", "all_state_changes"):
+            queries = self._state_changes(after, last, openings=table == "all_state_changes")
+        else:
             everything, in_scope = _QUERIES[table]
-            yield from self.rows(everything if self._teams is None else in_scope).to_arrow_reader(_ROWS)
-            return
-        # Sorted a day at a time, however many there are. A day's message ids are a range, which the scan is cut to.
+            queries = iter([self.rows(everything if self._teams is None else in_scope)])
+        for query in queries:
+            yield from query.to_arrow_reader(_ROWS)
+
+    def _deliveries(self) -> Iterator[Any]:
+        """Sorted a day at a time, however many there are. A day's message ids are a range, which the scan is cut to."""
         days = self.rows(
             """SELECT day, min(message_id), max(message_id) FROM closed_messages, asked
             WHERE day BETWEEN first_day AND last_day GROUP BY day ORDER BY day"""
@@ -240,9 +242,16 @@ class _Asked:
         closed = f"""SELECT * FROM closed_deliveries
             WHERE message_id BETWEEN $low AND $high AND day = $day {scope} {order}"""
         for day, low, high in days:
-            yield from self.rows(closed, day=day, low=low, high=high).to_arrow_reader(_ROWS)
+            yield self.rows(closed, day=day, low=low, high=high)
         open_ = f"SELECT open_deliveries.* FROM open_deliveries, asked WHERE day BETWEEN first_day AND last_day {scope}"
-        yield from self.rows(f"{open_} {order}").to_arrow_reader(_ROWS)
+        yield self.rows(f"{open_} {order}")
+
+    def _state_changes(self, after: int, last: int, *, openings: bool) -> Iterator[Any]:
+        only = "" if self._teams is None else "AND agent_id IN (FROM in_team)"
+        if openings:
+            yield self.rows(_OPENINGS.format(only=only), low=after)
+        for low in range(after, last, _EVENTS):
+            yield self.rows(_STATE_CHANGES.format(only=only), low=low, high=min(low + _EVENTS, last))
 
 
 def _day(day: str | None, field: str) -> str | None:

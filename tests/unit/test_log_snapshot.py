@@ -159,3 +159,14 @@ def test_only_the_stable_tables_are_given(rows, table):
 def test_a_day_has_to_be_a_day(rows, day):
     with pytest.raises(InvalidInput, match="is no day"):
         rows("deliveries", day)
+
+
+@pytest.mark.parametrize("table", ["state_changes", "all_state_changes", "deliveries"])
+@pytest.mark.parametrize("teams", [None, ["Green"]])
+def test_long_tables_are_read_in_parts_and_nothing_is_lost_between_them(rows, monkeypatch, table, teams):
+    asked = [(None, None), (SECOND, None), (None, FIRST)]
+    whole = [rows(table, *days, teams=teams) for days in asked]
+    monkeypatch.setattr("coachsim.log_snapshot._EVENTS", 2)
+    monkeypatch.setattr("coachsim.log_snapshot._ROWS", 1)
+    assert [rows(table, *days, teams=teams) for days in asked] == whole
+    assert len(whole[0]) > 2
