@@ -156,6 +156,20 @@ def test_a_day_that_cannot_be_built_leaves_the_old_one(written, tmp_path):
     assert sorted(path.name for path in archive.folder.iterdir()) == [f"day={FIRST}", f"day={SECOND}"]
 
 
+def test_a_day_that_was_being_replaced_is_put_back_as_it_was(written, tmp_path):
+    """Also one that the log does not have any more."""
+    shutil.copytree(written / "archive", tmp_path / "archive")
+    archive = Archive(tmp_path, "leeds")
+    before = {path: path.read_bytes() for path in archive.folder.rglob("*.parquet")}
+    (archive.folder / f"day={FIRST}").rename(archive.folder / f".day={FIRST}.old")
+    (archive.folder / f".day={FIRST}.part").mkdir()
+    shutil.copytree(archive.folder / f"day={SECOND}", archive.folder / f".day={SECOND}.old")
+    assert archive.days() == [SECOND]
+    archive.tidy()
+    assert {path: path.read_bytes() for path in archive.folder.rglob("*.parquet")} == before
+    assert len(list(archive.folder.iterdir())) == 2
+
+
 # For each N, a process of its own archives, writes all days again and takes one away, and is killed at its N-th
 # change to the file system. It prints how many of them came to their end.
 KILLED = """
