@@ -71,7 +71,8 @@ def _summary(arguments: argparse.Namespace) -> None:
         log = open_log(arguments.data)
     else:
         file = None if arguments.url else file
-        log = MessageLog.of_part(Part(source, source.url, ("run", "all_days", "deliveries")), source.url)
+        with source:
+            log = MessageLog.of_part(Part(source, source.url, ("run", "all_days", "deliveries")), source.url)
     with log:
         print("\n".join([*summary_lines(log, arguments.from_day, arguments.to_day), "", about_line(log, file)]))
 
@@ -89,7 +90,7 @@ def _export(arguments: argparse.Namespace) -> None:
         with open_log(arguments.data) as log:
             rows = log_export.export(log, arguments.table, out, arguments.from_day, arguments.to_day)
     else:
-        with tempfile.TemporaryDirectory(prefix="coachsim-") as folder:
+        with source, tempfile.TemporaryDirectory(prefix="coachsim-") as folder:
             fetched = Path(folder) / "table.parquet"
             source.fetch(arguments.table, fetched, None)
             rows = log_export.place(fetched, out)

@@ -152,8 +152,8 @@ def open_log(
     if isinstance(where, str) and where.lower().startswith(("http://", "https://")):
         from coachsim.log_remote import ServerSource
 
-        source = ServerSource(where, first, last)
-        return MessageLog.of_part(Part(source, source.url), source.url)
+        with ServerSource(where, first, last) as server:
+            return MessageLog.of_part(Part(server, server.url), server.url)
     path = Path(where)
     return _open_folder(path, first, last) if path.is_dir() else _open_file(path, first, last)
 

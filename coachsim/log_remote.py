@@ -25,7 +25,8 @@ class ServerSource:
     """Tables of the log of the server at ``url`` for the days from ``from_day`` to ``to_day`` (labels; None = all).
 
     ``token`` None means the ticket of a page's kernel, else the token in ``COACHSIM_TOKEN``, else one that is asked for
-    where somebody can answer. Raises ``InvalidInput`` for what is no address, ``NotSignedIn`` without a token.
+    where somebody can answer. To be closed after use (``with``). Raises ``InvalidInput`` for what is no address,
+    ``NotSignedIn`` without a token.
     """
 
     def __init__(self, url: str, from_day: str | None, to_day: str | None, token: str | None = None) -> None:
@@ -36,8 +37,17 @@ class ServerSource:
             raise InvalidInput("A server's address has no name or password in it. " + _HOW, field="where")
         self.url = url.rstrip("/")
         self._days = {name: day for name, day in (("from", from_day), ("to", to_day)) if day is not None}
-        self._headers = _headers(self.url, token)
-        self._here = parts.hostname in ("127.0.0.1", "localhost", "::1")
+        self._client = httpx.Client(
+            headers=_headers(self.url, token),
+            timeout=httpx.Timeout(_ANSWER_S, connect=_CONNECT_S),
+            trust_env=parts.hostname not in ("127.0.0.1", "localhost", "::1"),  # a site's proxy is not for this machine
+        )
+
+    def __enter__(self) -> ServerSource:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._client.close()
 
     def fetch(self, table: str, file: Path, as_of: int | None) -> None:
         """Writes a table to ``file`` as Parquet, as of an event if one is given.
@@ -46,15 +56,8 @@ class ServerSource:
         """
         params = self._days | ({} if as_of is None else {"as_of": str(as_of)})
         try:
-            with (
-                httpx.Client(
-                    timeout=httpx.Timeout(_ANSWER_S, connect=_CONNECT_S),
-                    trust_env=not self._here,  # a site's proxy is not for this machine
-                ) as client,
-                client.stream(
-                    "GET", f"{self.url}/api/log/{table}.parquet", params=params, headers=self._headers
-                ) as answer,
-            ):
+            address = f"{self.url}/api/log/{table}.parquet"
+            with self._client.stream("GET", address, params=params) as answer:
                 if answer.status_code != httpx.codes.OK:
                     answer.read()
                     raise self._error(answer)

@@ -99,19 +99,19 @@ def test_all_tables_are_of_one_moment_while_messages_are_sent(served: Served):
             ann.post("/api/inbox/open", json={})
 
         happen()
-        source = Interrupted(served.url, None, None, served.token("sup"))
-        source.between = happen
-        with MessageLog.of_part(Part(source, source.url), source.url) as log:
-            messages, deliveries = log.messages(), log.deliveries()
-            # The first table was asked for after two messages; what came in between is in none.
-            assert len(messages) == 2
-            assert deliveries.groupby("message_id").size().tolist() == [4, 4]
-            assert deliveries.read_at.notna().sum() == 2
-            assert (log.sql("FROM audit").action == "sent").sum() == 2
-            assert log.newest() == deliveries.read_at.max()
-        source.between = lambda: None
-        with MessageLog.of_part(Part(source, source.url), source.url) as log:
-            assert len(log.messages()) == 1 + len(PARTS)
+        with Interrupted(served.url, None, None, served.token("sup")) as source:
+            source.between = happen
+            with MessageLog.of_part(Part(source, source.url), source.url) as log:
+                messages, deliveries = log.messages(), log.deliveries()
+                # The first table was asked for after two messages; what came in between is in none.
+                assert len(messages) == 2
+                assert deliveries.groupby("message_id").size().tolist() == [4, 4]
+                assert deliveries.read_at.notna().sum() == 2
+                assert (log.sql("FROM audit").action == "sent").sum() == 2
+                assert log.newest() == deliveries.read_at.max()
+            source.between = lambda: None
+            with MessageLog.of_part(Part(source, source.url), source.url) as log:
+                assert len(log.messages()) == 1 + len(PARTS)
 
 
 def test_a_stopped_servers_file_says_the_same(served: Served, monkeypatch):

@@ -82,10 +82,10 @@ def test_odd_answers_are_one_sentence(server, monkeypatch, answer, error, says):
 
 
 def test_the_token_goes_into_a_header_and_nowhere_else(server, tmp_path):
-    source = ServerSource(server.url + "/", "2026-03-02", None, token="secret-of-mine")
     server.answer = (200, {}, b"some bytes")
-    source.fetch("deliveries", tmp_path / "file", 17)
-    source.fetch("run", tmp_path / "other", None)
+    with ServerSource(server.url + "/", "2026-03-02", None, token="secret-of-mine") as source:
+        source.fetch("deliveries", tmp_path / "file", 17)
+        source.fetch("run", tmp_path / "other", None)
     assert (tmp_path / "file").read_bytes() == b"some bytes"
     (first, headers), (second, _) = server.asked
     assert first == "/api/log/deliveries.parquet?from=2026-03-02&as_of=17"
