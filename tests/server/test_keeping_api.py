@@ -62,6 +62,16 @@ def test_a_server_archives_what_was_missed_and_what_it_is_asked_for(two_days):
     assert again.stdout == f"2 days written to {two_days / 'archive'}.\n"
 
 
+def test_after_a_kill_the_next_start_archives_what_is_missing(two_days):
+    with serve(two_days, people=NOW_GONE) as served:
+        served.kill()  # while it begins to archive
+    with serve(two_days, people=NOW_GONE):
+        until(lambda: len(days_of(two_days)) == 2, "the archive")
+    counted = f"SELECT count(*) FROM '{two_days}/archive/site=*/day=*/deliveries.parquet'"
+    assert duckdb.sql(counted).fetchall() == [(2,)]
+    assert not list(two_days.glob("archive/site=leeds/.*"))
+
+
 def test_a_former_agent_becomes_a_pseudonym_while_the_server_runs(two_days):
     with serve(two_days, people=NOW_GONE) as served, served.client("admin") as admin:
         until(lambda: len(days_of(two_days)) == 2, "the archive")

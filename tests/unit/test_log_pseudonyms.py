@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -142,6 +143,31 @@ def test_doing_it_twice_changes_nothing_more(before_and_after):
         log_pseudonyms.rename(writer.cursor(), NEW)
         log_pseudonyms.rename_in_archive(writer.cursor(), Archive(after, "main"), NEW)
     assert everything(after) == once
+
+
+def test_the_log_is_written_meanwhile(tmp_path):
+    told = story()
+    with LogWriter.open(tmp_path / "log.duckdb") as writer, ThreadPoolExecutor(1) as pool:
+        writer.append(told.events).result(10)
+        archive = Archive(tmp_path, "main")
+
+        def work() -> None:
+            for number in range(3):
+                old, new = ("a1", "a2")[number % 2], f"former-{number}"
+                log_pseudonyms.rename(writer.cursor(), Pseudonym(old, new, "Former agent"))
+                write_days(writer.cursor(), archive, again=True)
+            log_retention.remove(writer.cursor(), log_retention.due(writer.cursor(), 1))
+
+        done, written = pool.submit(work), 0
+        while not done.done() or written < 20:
+            told.add(2 * NIGHT + 10, Audited, "admin", action="probe", subject="x", detail={})
+            writer.append(told.events[-1:]).result(10)
+            written += 1
+        done.result()
+    with LogWriter.open(tmp_path / "log.duckdb") as writer:  # refuses a log with an event missing or there twice
+        assert writer.seq == len(told.events)
+        count = "SELECT count(*) FROM events WHERE payload LIKE '%probe%'"
+        assert writer.cursor().execute(count).fetchone() == (written,)
 
 
 def test_days_that_only_the_archive_has_are_changed_as_well(before_and_after):

@@ -117,6 +117,7 @@ def test_the_log_goes_on_being_written_and_opened(tmp_path):
     assert [row[:1] for row in contents(path)["days"]] == [("2026-03-06",), ("2026-03-07",)]
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(st.integers(0, 2**32), st.integers(1, 3))
 def test_the_rebuilt_floor_is_the_same_whatever_happened(tmp_path_factory, seed, retention):
