@@ -6,6 +6,7 @@ file is made and checked is in log_file.py, how it is written in log_writer.py, 
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from coachsim import log_joined
-from coachsim.errors import InvalidInput, LogError
+from coachsim.errors import InvalidInput, LogError, LogLocked
 from coachsim.log_file import Run, open_for_reading
 from coachsim.log_part import FileSource, Part
 from coachsim.log_past import Restored
@@ -167,7 +168,12 @@ def _open_file(path: Path, first: str | None, last: str | None) -> MessageLog:
 
 def _open_folder(folder: Path, first: str | None, last: str | None) -> MessageLog:
     path = folder / LOG_FILE
-    connection = open_for_reading(path)
+    try:
+        connection = open_for_reading(path)
+    except LogLocked as error:
+        if held := _held_by_a_server(folder):
+            raise held from error
+        raise
     try:
         older = log_joined.older_days(connection, folder)
     except BaseException:
@@ -181,6 +187,18 @@ def _open_folder(folder: Path, first: str | None, last: str | None) -> MessageLo
     connection.close()
     with closing(log_joined.JoinedSource(path, older, first, last)) as source:
         return MessageLog.of_part(Part(source, str(path)), str(path))
+
+
+def _held_by_a_server(folder: Path) -> LogLocked | None:
+    """Says which server to ask instead, if the one that has the log open has left its address in the folder."""
+    try:
+        url = json.loads((folder / "server.json").read_text(encoding="utf-8"))["url"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return LogLocked(
+        f"A server has the log of {folder} open. Ask it: open_log({url!r}), with an API token ('coachsim token NAME')"
+        " in the environment variable COACHSIM_TOKEN."
+    )
 
 
 def _label(day: date | str | None, field: str) -> str | None:

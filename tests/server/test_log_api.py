@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from coachsim import analysis, open_log
-from coachsim.errors import Forbidden, NotSignedIn, ServerUnavailable
+from coachsim.errors import Forbidden, LogLocked, NotSignedIn, ServerUnavailable
 from coachsim.log import MessageLog
 from coachsim.log_part import Part
 from coachsim.log_remote import ServerSource
@@ -208,6 +208,11 @@ def test_a_server_that_is_not_there(monkeypatch):
         taken.bind(("127.0.0.1", 0))  # not listening
         with pytest.raises(ServerUnavailable, match="cannot be reached"):
             open_log(f"http://127.0.0.1:{taken.getsockname()[1]}")
+
+
+def test_the_folder_of_a_running_server_says_whom_to_ask(busy):
+    with pytest.raises(LogLocked, match=f"open_log\\('{busy.url}'\\), with an API token"):
+        open_log(busy.data)
 
 
 # --- the endpoint ---
