@@ -50,7 +50,7 @@ def ms(seconds: Sequence[float]) -> str:
 
 def line(claim: str, ours: str, reference: str, measured: float | None, goal: float | None, note: str = "") -> str:
     """A line of the table; says where a goal is missed."""
-    shown = "" if measured is None else f"{measured:.2f}"
+    shown = "" if measured is None else f"{measured:.2f}" if measured >= 0.1 else f"{measured:.4f}"
     wanted = "" if goal is None else f"≤ {goal:g}"
     missed = measured is not None and goal is not None and measured > goal
     return f"| {claim} | {ours} | {reference} | {shown}{' **missed**' if missed else ''} | {wanted}{note} |"
