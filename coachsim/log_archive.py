@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coachsim.errors import LogUnavailable
-from coachsim.log_file import quoted
+from coachsim.log_file import quoted, sync_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -93,7 +93,7 @@ class Archive:
                     path.rename(day)
                 elif path.suffix in (_PART, _OLD, _GONE):
                     shutil.rmtree(path)
-            _sync(self.folder)
+            sync_folder(self.folder)
 
     def write(self, cursor: DuckDBPyConnection, day: ClosedDay) -> None:
         """Writes a day from its log, in the place of one that is there. Raises ``LogUnavailable``."""
@@ -120,12 +120,12 @@ class Archive:
             try:
                 build(part)
                 for file in part.iterdir():
-                    _sync(file)
-                _sync(part)
+                    _sync_file(file)
+                sync_folder(part)
                 if path.exists():
                     path.rename(old)
                 part.rename(path)
-                _sync(self.folder)
+                sync_folder(self.folder)
             except BaseException:
                 shutil.rmtree(part, ignore_errors=True)
                 if old.exists() and not path.exists():
@@ -140,7 +140,7 @@ class Archive:
         gone = self.folder / f".day={day}{_GONE}"
         with self._explained():
             path.rename(gone)
-            _sync(self.folder)
+            sync_folder(self.folder)
             shutil.rmtree(gone)
 
     @contextmanager
@@ -202,21 +202,9 @@ def _make(folder: Path) -> None:
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for path in made:
-        _sync(path.parent)
+        sync_folder(path.parent)
 
 
-def _sync(path: Path) -> None:
-    """Waits until the file, or the names in the folder, are on the disk."""
-    if path.is_dir():
-        with suppress(OSError):  # a folder cannot be opened everywhere (Windows)
-            _fsync(path, os.O_RDONLY)
-    else:
-        _fsync(path, os.O_RDWR)
-
-
-def _fsync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _sync_file(path: Path) -> None:
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())

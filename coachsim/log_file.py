@@ -179,13 +179,18 @@ def put_in_place(finished: Path, path: Path) -> bool:
         if path.exists():
             return False
         finished.rename(path)
-    with suppress(OSError):  # a folder cannot be opened everywhere (Windows), and the file itself is on disk
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    sync_folder(path.parent)
     return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the names in the folder are on the disk, where the system can do that (Windows cannot)."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _open(path: Path, config: _Config, *, read_only: bool, whole: bool = False) -> duckdb.DuckDBPyConnection:

@@ -19,7 +19,7 @@ import duckdb
 
 from coachsim.errors import LogDamaged
 from coachsim.log_archive import TABLES, Archive, closed_days, write_parquet
-from coachsim.log_file import quoted
+from coachsim.log_file import quoted, sync_folder
 from coachsim.records import to_json
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Pseudonym:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
+        sync_folder(data_dir)
 
     @classmethod
     def noted(cls, data_dir: Path) -> Pseudonym | None:

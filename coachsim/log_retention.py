@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coachsim.errors import LogDamaged
-from coachsim.log_file import STORAGE_VERSION, discard, explained, open_for_reading, open_for_writing, quoted
+from coachsim.log_file import (
+    STORAGE_VERSION,
+    discard,
+    explained,
+    open_for_reading,
+    open_for_writing,
+    quoted,
+    sync_folder,
+)
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -120,7 +128,7 @@ def shrink(path: Path, *, worth_it: int = WORTH_IT) -> tuple[int, int] | None:
             before, after = path.stat().st_size, unfinished.stat().st_size
             # The old file is still open, and so locked, until the new one has its name: nobody can have written to it.
             unfinished.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     finally:
         connection.close()
         discard(unfinished)
@@ -160,12 +168,3 @@ def _check_copy(connection: DuckDBPyConnection, path: Path) -> None:
         found, wanted = copy.execute(query).fetchone(), connection.execute(query).fetchone()
     if found != wanted:
         raise LogDamaged(f"A copy of the log {path} differs from it, so the log has been left as it is.")
-
-
-def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):  # a folder cannot be opened everywhere (Windows)
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -233,7 +233,7 @@ step = sys.argv[2]
 if step == "copying":
     log_retention._check_copy = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 elif step == "replacing":
-    log_retention._sync_folder = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    log_retention.sync_folder = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 log_retention.shrink(Path(sys.argv[1]), worth_it=0)
 """
 
