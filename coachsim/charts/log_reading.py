@@ -18,7 +18,7 @@ _CAPTION = (
     "The share read within so long after the {since}. What was never read counts as 'longer than until it was lost'"
     " (Kaplan-Meier), so nothing is left out. A dot marks the median: half are read by then."
 )
-MESSAGE_CAPTION = "The share of those it went to who had read it by so long after the send."
+_MESSAGE_CAPTION = "The share of those it went to who had read it by so long after the send."
 MOST = 6
 """How many groups are drawn: more lines than colours that can be told apart say nothing."""
 _MOST_POINTS = 200
@@ -26,13 +26,8 @@ _SHADES = {
     False: ("#0f5e6b", "#b7791f", "#6b4fa0", "#1b2430", "#d9534a", "#5b9bd5"),
     True: ("#6cc1cf", "#e0a94a", "#b39ddb", "#e8edf2", "#e5736a", "#5b9bd5"),
 }
-_DASHES: tuple[list[int], ...] = ([1, 0], [7, 3], [2, 3], [10, 3, 2, 3], [5, 2], [1, 4])
+_DASHES: tuple[list[int], ...] = ([1, 0], [7, 3], [2, 3], [10, 3, 2, 3], [5, 2], [4, 4])
 _ALL = "all"
-
-
-def caption(since: str) -> str:
-    """What the curves are, in a sentence, from the send (``sent``) or the notice (``notified``)."""
-    return _CAPTION.format(since="send" if since == "sent" else "notice")
 
 
 def curves(
@@ -53,7 +48,7 @@ def curves(
     ``data`` is ``read_curve(log, by=by, …)``, ``medians`` is ``time_to_read(log, by=by, …)``, ``by`` one key or None.
     ``until_s`` is how many seconds are drawn. Of more than six groups, the six of which most was not read.
     """
-    says = caption(since)
+    says = _CAPTION.format(since="send" if since == "sent" else "notice")
     groups = [_group(row, by) for row in theme.rows(medians) if row["sent"]]
     shown = sorted(groups, key=lambda one: (-one["unread"] / one["sent"], one["name"]))[:MOST]
     if len(groups) > MOST:
@@ -105,7 +100,7 @@ def message(
     if half is None:
         says = f"{title}. {words.of(steps[-1]['read'], sent)} read, never half of them all."
     made = words.headed(
-        chart, title, MESSAGE_CAPTION, width=width, headings=False, description=says, dark=dark, height=height
+        chart, title, _MESSAGE_CAPTION, width=width, headings=False, description=says, dark=dark, height=height
     )
     return cast(alt.LayerChart, made)
 

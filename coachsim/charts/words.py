@@ -56,9 +56,13 @@ def listed(parts: Sequence[str], *, most: int = _MOST_NAMED) -> str:
 def headed(
     chart: Any, title: str, caption: str, *, width: Width, headings: bool, description: str, dark: bool, height: Any
 ) -> Any:
-    """The chart with its size, look, text alternative, and with ``headings`` its title and caption above it."""
+    """The chart with its size, look, text alternative, and with ``headings`` its title and caption above it.
+
+    Without them they are in its ``usermeta`` all the same, for the page that writes them beside it.
+    """
     colours = theme.palette(dark=dark)
     told: dict[str, Any] = {"width": width, "height": height, "description": description}
+    told["usermeta"] = {"title": title, "caption": caption}
     if headings:
         columns = int(max(_NARROWEST, width if isinstance(width, int) else 0) / _CHARACTER)
         told["title"] = alt.TitleParams(

@@ -33,7 +33,7 @@ MOST_ROWS = 500_000
 """How many deliveries a file made on the page may have: they go through the browser's memory."""
 _BEGINNING = 160
 _MESSAGE_MIN = (5, 15, 30, 60, 120, 240, 480, 720)
-"""How far a message's curve is drawn: the first of these minutes by which nearly all had read it who did."""
+"""How far a message's curve is drawn: the first of these minutes by which all had read it who did."""
 _NONE = "–"
 
 
@@ -176,7 +176,7 @@ class Answers:
         only = self._only | {"message_id": message_id}
         steps = self._once("steps", message_id, ask=lambda: analysis.read_curve(self._log, **only))
         reach = charts.reach([row], dark=dark, width="container", headings=False)
-        last = max((step["seconds"] for step in _records(steps) if step["read"] < row["ever_read"]), default=0)
+        last = next((step["seconds"] for step in _records(steps) if step["read"] == row["ever_read"]), 0)
         span = next((minutes * 60 for minutes in _MESSAGE_MIN if last < minutes * 60), SPANS["day"])
         curve = log_reading.message(steps, row["sent"], until_s=span, dark=dark, width="container")
         asked = " · asked to acknowledge" if row["ack_required"] else ""
@@ -185,8 +185,8 @@ class Answers:
             "body": row["body"],
             "about": f"{'urgent · ' if row['urgent_'] else ''}{_many(row['sent'], 'agent')}{asked}{expires}",
             "share": words.share(row["ever_read"], row["sent"]),
-            "reach": _drawn(reach, charts.TITLES["reach"], charts.CAPTIONS["reach"]),
-            "curve": _drawn(curve, "Read after the send", log_reading.MESSAGE_CAPTION),
+            "reach": _drawn(reach),
+            "curve": _drawn(curve),
         }
 
     # --- the charts ---
@@ -205,10 +205,7 @@ class Answers:
         what: Any = view.what
         hour = self._index.first_hour
         drawn = charts.by_team_and_hour(field, what, first_hour=hour, **look)
-        return [
-            _drawn(drawn, charts.TITLES[view.what], charts.CAPTIONS[view.what]),
-            _drawn(charts.by_state(states, **look), charts.TITLES["state"], charts.CAPTIONS["state"]),
-        ]
+        return [_drawn(drawn), _drawn(charts.by_state(states, **look))]
 
     def _reading(self, view: View) -> list[Json]:
         from coachsim import analysis
@@ -221,7 +218,7 @@ class Answers:
         medians = self._once("medians", *key, ask=lambda: analysis.time_to_read(self._log, **only))
         span = SPANS[view.span]
         drawn = log_reading.curves(steps, medians, by, since=view.since, until_s=span, height=320, **_look(view))
-        return [_drawn(drawn, log_reading.TITLE, log_reading.caption(view.since))]
+        return [_drawn(drawn)]
 
     def _activity(self, view: View) -> list[Json]:
         from coachsim import analysis
@@ -231,10 +228,9 @@ class Answers:
         load = self._once("load", ask=lambda: analysis.load(log, by=["agent_id", "day"], **self._only))
         there = self._once("presence", ask=lambda: analysis.presence(log, **self._only))
         hour = self._index.first_hour
-        titles, captions = log_activity.TITLES, log_activity.CAPTIONS
         return [
-            _drawn(log_activity.load(load, **look), titles["load"], captions["load"]),
-            _drawn(log_activity.presence(there, first_hour=hour, **look), titles["presence"], captions["presence"]),
+            _drawn(log_activity.load(load, **look)),
+            _drawn(log_activity.presence(there, first_hour=hour, **look)),
         ]
 
     # --- files ---
@@ -303,9 +299,10 @@ def _look(view: View) -> Json:
     return {"dark": view.dark, "width": "container", "headings": False}
 
 
-def _drawn(chart: Any, title: str, caption: str) -> Json:
-    spec = chart.to_dict()
-    return {"title": title, "caption": caption, "description": spec["description"], "spec": spec}
+def _drawn(chart: Any) -> Json:
+    spec: Json = chart.to_dict()
+    about: Json = spec["usermeta"]
+    return about | {"description": spec["description"], "spec": spec}
 
 
 def _many(number: int, name: str) -> str:

@@ -70,6 +70,7 @@ def test_a_chart_is_a_picture_with_a_title_and_a_caption_in_both_looks_without_t
     assert title["text"] in texts(light) and " ".join(title["subtitle"]).endswith(".")
     assert light.description.startswith(title["text"].split(",")[0]) and light.description.endswith(".")
     bare = DRAWN[name](log, width="container", headings=False).to_dict()
+    assert bare["usermeta"] == {"title": title["text"], "caption": " ".join(title["subtitle"])}
     assert "title" not in bare and bare["width"] == "container" and bare["description"] == light.description
 
 
