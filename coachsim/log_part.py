@@ -9,7 +9,9 @@ when the log's newest was.
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -61,9 +63,9 @@ class Part:
 
         ``tables`` can be fewer than ``PARTS``; the others are empty then.
         """
-        self._folder = tempfile.TemporaryDirectory(prefix="coachsim-log-", ignore_cleanup_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix="coachsim-log-"))
+        self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         try:
-            folder = Path(self._folder.name)
             about = self._fetch(source, where, tables, folder)
             path = folder / "log.duckdb"
             _build(path, folder, tables, about)
@@ -72,7 +74,7 @@ class Part:
             with suppress(OSError):  # where an open file cannot lose its name (Windows), it goes with the folder
                 path.unlink()
         except BaseException:
-            self._folder.cleanup()
+            self._remove()
             raise
 
     @staticmethod
@@ -87,7 +89,7 @@ class Part:
     def close(self) -> None:
         """Ends it. Can be called twice."""
         self.connection.close()
-        self._folder.cleanup()
+        self._remove()
 
 
 def _about(file: Path, where: str) -> dict[str, Any]:
