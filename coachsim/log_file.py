@@ -80,7 +80,11 @@ def open_for_reading(path: Path) -> duckdb.DuckDBPyConnection:
     """
     if not path.exists():
         raise LogError(f"There is no log at {path}. Give the path of a log file or of a data folder that has one.")
-    return _open(path, _READER_CONFIG, read_only=True)
+    connection = _open(path, _READER_CONFIG, read_only=True)
+    # The open day's deliveries follow from its events. Nothing changes while a reader has the file, so this is worked
+    # out once here and not again for every question (40 ms each; measured).
+    connection.execute("CREATE TEMP TABLE open_deliveries AS FROM open_deliveries")
+    return connection
 
 
 def quoted(name: str | Path) -> str:
