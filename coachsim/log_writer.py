@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from coachsim import log_past, log_snapshot
+from coachsim import log_past
 from coachsim.errors import InvalidInput, LogUnavailable
 from coachsim.log_file import STORAGE_VERSION, Run, discard, explained, open_for_writing, put_in_place, quoted
 from coachsim.log_past import Restored
@@ -264,20 +264,6 @@ class LogWriter:
         """Each recipient's delivery as ``views.deliveries`` gives it; none for an unknown or invisible message."""
         with self._reading() as cursor:
             return log_past.deliveries(cursor, message_id, scope)
-
-    def snapshot(
-        self,
-        table: str,
-        start_day: str | None = None,
-        end_day: str | None = None,
-        teams: Collection[str] | None = None,
-    ) -> bytes:
-        """One of the stable tables as Parquet: the days from ``start_day`` to ``end_day``, both included.
-
-        ``teams`` is the reader's scope (None = all): only what they may see is in it, counts included.
-        """
-        with self._reading() as cursor:
-            return log_snapshot.snapshot(cursor, table, start_day, end_day, teams)
 
     def backup(self, path: Path | str) -> None:
         """Writes a consistent copy of the log to ``path`` while the log goes on. Never overwrites a file."""

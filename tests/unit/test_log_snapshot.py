@@ -11,6 +11,7 @@ import pytest
 
 from coachsim.errors import InvalidInput
 from coachsim.log import LogWriter
+from coachsim.log_snapshot import snapshot
 from coachsim.models import AgentChanged, Audience, Audited, Filter, StateChanged
 from tests.unit.log_events import ANN, BO, CY, IN, NIGHT, OUT, PaperDay, at
 from tests.unit.test_log import STABLE
@@ -41,7 +42,7 @@ def rows(story, tmp_path_factory):
         writer.append(story.events).result(10)
 
         def ask(table: str, start=None, end=None, teams=None) -> list[dict[str, Any]]:
-            return pq.read_table(io.BytesIO(writer.snapshot(table, start, end, teams))).to_pylist()
+            return pq.read_table(io.BytesIO(snapshot(writer.cursor(), table, start, end, teams))).to_pylist()
 
         yield ask
 
@@ -50,9 +51,9 @@ def rows(story, tmp_path_factory):
 @pytest.mark.parametrize("teams", [None, ["Blue"], ["Nobody"]])
 def test_a_snapshot_has_the_tables_columns_even_when_empty(story, tmp_path, table, teams):
     with LogWriter.open(tmp_path / "log.duckdb") as writer:
-        empty = pq.read_table(io.BytesIO(writer.snapshot(table, None, None, teams)))
+        empty = pq.read_table(io.BytesIO(snapshot(writer.cursor(), table, None, None, teams)))
         writer.append(story.events).result(10)
-        full = pq.read_table(io.BytesIO(writer.snapshot(table, None, None, teams)))
+        full = pq.read_table(io.BytesIO(snapshot(writer.cursor(), table, None, None, teams)))
         described = writer.cursor().execute(f"SELECT column_name FROM (DESCRIBE {table})").fetchall()
     assert empty.column_names == full.column_names == [row[0] for row in described]
     assert empty.schema.equals(full.schema)
