@@ -104,7 +104,8 @@ class LogSource:
         from coachsim.log_remote import ServerSource
 
         try:
-            part = Part(ServerSource(self._url, None, None), self._url, _ABOUT)
+            with ServerSource(self._url, None, None) as source:
+                part = Part(source, self._url, _ABOUT)
         except NotSignedIn as error:
             raise _told(error) from error
         with MessageLog.of_part(part, self._url) as log:
