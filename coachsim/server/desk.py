@@ -104,6 +104,8 @@ class Desk:
 
     def _environment(self) -> dict[str, str]:
         environment = dict(os.environ)
+        # What the one who started the server may do is not for the kernels of those who visit.
+        environment.pop("COACHSIM_TOKEN", None)
         environment["COACHSIM_URL"] = self.url
         environment["COACHSIM_CACHE"] = str(self.cache)
         environment["COACHSIM_SCENARIOS"] = os.pathsep.join(map(str, self.scenarios))

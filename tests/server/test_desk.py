@@ -126,6 +126,11 @@ async def test_a_page_is_told_where_scenarios_are(door: Door, tmp_path: Path):
     assert told["COACHSIM_CACHE"] == str(tmp_path / "cache")
 
 
+async def test_the_token_of_whoever_started_the_server_is_not_for_visitors(door: Door, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COACHSIM_TOKEN", "a token of the administrator's")
+    assert "COACHSIM_TOKEN" not in door.server.desk._environment()
+
+
 async def test_a_websocket_is_for_its_session_and_ends_with_it(door: Door, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("coachsim.server.desk_proxy._GRACE_S", 0.1)
     async with door.browser("sup") as sup, door.browser("blue") as blue:
