@@ -15,7 +15,10 @@ SAMPLE: dict[str, Any] = {
     "absence": 0.1,
     "floor": {"agents": 30, "teams": 3},
     "shifts": [{"start": "08:00", "share": 3}, {"start": "12:00", "share": 2}, {"start": "22:00"}],
-    "breaks": [{"reason": "lunch", "after_min": 200, "length_min": 40, "waves": 2, "wave_gap_min": 45}],
+    "breaks": [
+        {"reason": "lunch", "after_min": 200, "length_min": 40, "waves": 2, "wave_gap_min": 45},
+        {"reason": "tidying up", "after_min": 440, "length_min": 60},  # until the end of a shift of eight hours
+    ],
     "messages": [
         {"key": "tip", "body": "Ask one open question first.", "start": "08:30", "every_min": 60, "until": "19:00"},
         {"key": "offer", "body": "The offer ends in half an hour.", "at": "11:45", "expires_after_min": 30},

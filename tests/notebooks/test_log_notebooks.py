@@ -107,7 +107,7 @@ def test_who_never_had_the_chance_was_logged_out_from_the_send_to_the_loss(outpu
                    count(*) FILTER (notified_at IS NULL AND (state_at_send <> 'logged_out' OR {came})),
                    count(notified_at) FROM deliveries WHERE read_at IS NULL""",
     )
-    assert never > notified > 0
+    assert min(never, other, notified) > 0
     for group, count in (("never there", never), ("not notified", other), ("notified", notified)):
         assert f" {group}: {count} of {unread}" in answer
     (nobody,) = asked(
