@@ -213,7 +213,8 @@ def _simulate(arguments: argparse.Namespace) -> None:
     with coachsim.simulate(scenario, seed=arguments.seed, days=arguments.days, out=arguments.out) as log:
         counts = log.sql("SELECT count(*) AS sent, count(read_at) AS read FROM deliveries")
     sent, read = (int(counts[name].iloc[0]) for name in ("sent", "read"))
-    print(f"Simulated a day into {arguments.out}: {sent:,} deliveries, {read:,} of them read.")
+    days = "a day" if arguments.days == 1 else f"{arguments.days} days"
+    print(f"Simulated {days} into {arguments.out}: {sent:,} deliveries, {read:,} of them read.")
 
 
 # --- helpers ---
@@ -335,9 +336,9 @@ def _parser() -> argparse.ArgumentParser:
         ("load", _roster_load, "load a roster: all of it, or nothing where it has a fault"),
     ):
         command(rosters, name, run, about).add_argument("csv", type=Path, metavar="CSV")
-    simulate = command(commands, "simulate", _simulate, "play one day of a scenario into a log of its own")
+    simulate = command(commands, "simulate", _simulate, "play a scenario's day, or several, into a log of their own")
     simulate.add_argument("scenario", type=Path, metavar="SCENARIO")
-    simulate.add_argument("--seed", type=int, required=True, metavar="N", help="the same seed gives the same day")
+    simulate.add_argument("--seed", type=int, required=True, metavar="N", help="the same seed gives the same days")
     simulate.add_argument("--days", type=int, default=1, metavar="N", help="so many days, one after the other (1)")
     simulate.add_argument("--out", type=Path, required=True, metavar="FILE", help="the log to make (DuckDB)")
     about = "compare scenarios, each played with the same seeds"

@@ -25,6 +25,7 @@ from tests.unit.days_of import CERTAIN, EXACT, LUNCH, MISSED, at, message, peopl
 from tests.unit.stage import deliveries
 from tests.unit.test_plan import NIGHTS, scenarios
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 SCENARIOS = Path(__file__).parents[2] / "data" / "scenarios"
 
 
@@ -140,10 +141,10 @@ def tied(draw: st.DrawFn) -> Scenario:
     )
 
 
-@settings(max_examples=250)
+@settings(max_examples=200)
 @given(tied(), st.integers(0, 2**63 - 3))
 def test_where_everything_happens_at_once_the_rows_are_the_engines(made, seed):
-    check(made, [seed, seed + 1, seed + 2])
+    check(made, [seed, seed + 1])
 
 
 @settings(max_examples=60)
