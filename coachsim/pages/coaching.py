@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Coroutine
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import traitlets
-from ipyvuetify.VuetifyTemplate import VuetifyTemplate
 from ipywidgets import widget_serialization
 
 from coachsim.errors import CoachsimError, InvalidInput
 from coachsim.pages.agent_grid import AgentGrid
 from coachsim.pages.board import Board, Json
 from coachsim.pages.feed import Feed
+from coachsim.pages.page import Page, styled, text
 
 if TYPE_CHECKING:
     from coachsim.client import FloorClient
 
-_HERE = Path(__file__).parent
 _CLOCK = ("now", "speed", "paused", "time_zone", "mode")
-_logger = logging.getLogger(__name__)
-
-
-def _text(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
 
 
 def expiry_moment(wall_time: str, floor: Json) -> str | None:
@@ -55,22 +46,23 @@ def expiry_moment(wall_time: str, floor: Json) -> str | None:
     )
 
 
-class CoachingPage(VuetifyTemplate):
+class CoachingPage(Page):
     """The coaching page on any ``FloorClient``: a server's, or a floor in the same process.
 
     Show it as the last line of a cell. ``await page.close_page()`` ends its tasks.
     """
 
-    template = traitlets.Unicode(f"{_text('coaching.vue')}<style>\n{_text('coaching.css')}</style>\n").tag(sync=True)
-    components = traitlets.Dict(
-        {"send-dialog": _text("send_dialog.vue"), "message-card": _text("message_card.vue")}
-    ).tag(sync=True)
+    called = "coaching page"
+    comfort = "What you typed is kept; reload if it goes on."
+    template = traitlets.Unicode(styled("coaching")).tag(sync=True)
+    components = traitlets.Dict({"send-dialog": text("send_dialog.vue"), "message-card": text("message_card.vue")}).tag(
+        sync=True
+    )
     grid = traitlets.Any().tag(sync=True, **widget_serialization)
 
     def __init__(self, client: FloorClient) -> None:
         self.client = client
         self.board = Board()
-        self._jobs: set[asyncio.Task[None]] = set()
         self._told = 0
         self._feed = Feed(
             client,
@@ -101,10 +93,10 @@ class CoachingPage(VuetifyTemplate):
 
     # --- to the browser ---
 
-    def _tell(self, method: str, data: Json) -> None:
+    def _tell(self, method: str, data: Json, buffers: list[bytes] | None = None) -> None:
         # Numbered, so that a browser whose line broke for a moment notices what it missed and asks for everything.
         self._told += 1
-        self.send({"method": method, "args": [data | {"n": self._told}]})
+        super()._tell(method, data | {"n": self._told}, buffers)
 
     def _beat(self) -> None:
         self._tell("beat", {"state": self._feed.state})
@@ -148,41 +140,7 @@ class CoachingPage(VuetifyTemplate):
         if told:
             self._tell("changed", told)
 
-    def failed(self, error: BaseException) -> None:
-        """An error nobody expected: it is logged, and said on the page, and the page goes on."""
-        _logger.error("The coaching page failed at something.", exc_info=error)
-        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        sentence = f"Something went wrong in the page ({said}). What you typed is kept; reload if it goes on."
-        self._tell("trouble", {"sentence": sentence})
-
-    # --- from the browser: only these events, and never ipyvue's own requests to import a module or call a function ---
-
-    def set_state(self, sync_data: Json) -> None:
-        """Browsers set nothing here: what they report comes as events."""
-
-    def _handle_event(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        try:
-            name = content.get("event") if isinstance(content, dict) else None
-            if name not in self.events or "create_widget" in content or "update_ref" in content:
-                _logger.warning("Refused a message that no button of the coaching page sends.")
-                return
-            data = content.get("data")
-            getattr(self, f"vue_{name}")(data if isinstance(data, dict) else {})
-        except Exception as error:
-            self.failed(error)
-
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs a request of the browser in the background; the one place that catches what it did not expect."""
-
-        async def guarded() -> None:
-            try:
-                await work
-            except Exception as error:
-                self.failed(error)
-
-        job = asyncio.ensure_future(guarded())
-        self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
+    # --- from the browser ---
 
     def vue_page_ready(self, _data: Json) -> None:
         """A browser has drawn the frame and wants the data."""
@@ -231,10 +189,7 @@ class CoachingPage(VuetifyTemplate):
         )
 
     async def _set_pace(self, speed: float | None, paused: bool | None) -> None:
-        try:
-            await self.client.practice(speed=speed, paused=paused)
-        except CoachsimError as error:
-            self._tell("trouble", {"sentence": error.message})
+        await self.client.practice(speed=speed, paused=paused)
 
     def vue_open_message(self, data: Json) -> None:
         """A message was opened: its recipients are shown, and kept current."""

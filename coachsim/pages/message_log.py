@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
-from collections.abc import Coroutine
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import traitlets
-from ipyvuetify.VuetifyTemplate import VuetifyTemplate
 from ipywidgets import widget_serialization
 
 from coachsim.errors import CoachsimError
 from coachsim.pages.message_log_answers import GROUPS, SINCE, SPANS, TABS, WHATS, Answers, Json, View
 from coachsim.pages.message_log_source import Index, LogSource
+from coachsim.pages.page import Page, styled
 
 if TYPE_CHECKING:
     from coachsim.log import MessageLog
 
-_HERE = Path(__file__).parent
 _PART = 1 << 20
 """Files go to the browser in parts of so many bytes: a bigger message would end a connection on its way."""
 _SLOTS = ("first", "second", "reach", "curve")
 _CHOICES = {"tab": TABS, "what": WHATS, "by": GROUPS, "since": SINCE, "span": tuple(SPANS)}
-_logger = logging.getLogger(__name__)
-
-
-def _text(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
 
 
 class Superseded(CoachsimError):
@@ -60,7 +52,7 @@ class Wanted:
         return self.refresh, self.first, self.last, self.teams
 
 
-class MessageLogPage(VuetifyTemplate):
+class MessageLogPage(Page):
     """The message log page: rates with their counts, times to read, load, presence, and every message.
 
     ``log`` is a ``MessageLog``, a path, or a server's address; None is the server in ``COACHSIM_URL``, as whoever the
@@ -68,9 +60,8 @@ class MessageLogPage(VuetifyTemplate):
     ends its work.
     """
 
-    template = traitlets.Unicode(f"{_text('message_log.vue')}<style>\n{_text('message_log.css')}</style>\n").tag(
-        sync=True
-    )
+    called = "message log page"
+    template = traitlets.Unicode(styled("message_log")).tag(sync=True)
     first = traitlets.Any().tag(sync=True, **widget_serialization)
     second = traitlets.Any().tag(sync=True, **widget_serialization)
     reach = traitlets.Any().tag(sync=True, **widget_serialization)
@@ -84,7 +75,6 @@ class MessageLogPage(VuetifyTemplate):
         self._working: asyncio.Task[None] | None = None
         self._asking = asyncio.Lock()
         self._script: str | None = None
-        self._jobs: set[asyncio.Task[None]] = set()
         super().__init__()
 
     async def close_page(self) -> None:
@@ -96,52 +86,6 @@ class MessageLogPage(VuetifyTemplate):
         await asyncio.gather(*running, return_exceptions=True)
         async with self._asking:
             await asyncio.to_thread(self._source.close)
-
-    # --- to the browser ---
-
-    def _tell(self, method: str, data: Json, buffers: list[bytes] | None = None) -> None:
-        self.send({"method": method, "args": [data]}, buffers=buffers)
-
-    def failed(self, error: BaseException) -> None:
-        """An error nobody expected: it is logged, and said on the page, and the page goes on."""
-        _logger.error("The message log page failed at something.", exc_info=error)
-        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        self._tell("trouble", {"sentence": f"Something went wrong in the page ({said}). Reload if it goes on."})
-
-    def _refused(self, error: CoachsimError) -> None:
-        _logger.warning("The message log page: %s", error.message)
-        self._tell("trouble", {"sentence": error.message})
-
-    # --- from the browser: only these events, and never ipyvue's own requests to import a module or call a function ---
-
-    def set_state(self, sync_data: Json) -> None:
-        """Browsers set nothing here: what they report comes as events."""
-
-    def _handle_event(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        try:
-            name = content.get("event") if isinstance(content, dict) else None
-            if name not in self.events or "create_widget" in content or "update_ref" in content:
-                _logger.warning("Refused a message that no control of the message log page sends.")
-                return
-            data = content.get("data")
-            getattr(self, f"vue_{name}")(data if isinstance(data, dict) else {})
-        except Exception as error:
-            self.failed(error)
-
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs a request of the browser in the background; the one place that catches what it did not expect."""
-
-        async def guarded() -> None:
-            try:
-                await work
-            except CoachsimError as error:
-                self._refused(error)
-            except Exception as error:
-                self.failed(error)
-
-        job = asyncio.ensure_future(guarded())
-        self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
 
     def vue_ask(self, data: Json) -> None:
         """The page is to show this now."""
@@ -167,7 +111,7 @@ class MessageLogPage(VuetifyTemplate):
                     continue  # its query was stopped
                 self._tell("done", {"ticket": wanted.ticket})
                 if isinstance(error, CoachsimError):
-                    self._refused(error)
+                    self.refused(error)
                 else:
                     self.failed(error)
 

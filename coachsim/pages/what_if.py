@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import traitlets
-from ipyvuetify.VuetifyTemplate import VuetifyTemplate
 from ipywidgets import widget_serialization
 
 from coachsim.errors import CoachsimError
+from coachsim.pages.page import Page, styled
 from coachsim.pages.what_if_controls import Asked, Json, asked, choices
 from coachsim.pages.what_if_scenarios import Offer, folders, offers
 from coachsim.pages.what_if_work import CHARTS, SPANS, Bench, Job, Results, Superseded, View, shown, specification
@@ -24,16 +22,10 @@ if TYPE_CHECKING:
     from coachsim.models import Agent
     from coachsim.tally import Tally
 
-_HERE = Path(__file__).parent
 _PROGRESS_S = 0.2
-_logger = logging.getLogger(__name__)
 
 
-def _text(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
-
-
-class WhatIfPage(VuetifyTemplate):
+class WhatIfPage(Page):
     """The what-if page: a scenario as it is (A) beside a variant of it (B), on the same people and days.
 
     ``scenario`` is one made in code; without it, the page offers the TOML files of ``folder``, or of the server's and
@@ -42,7 +34,8 @@ class WhatIfPage(VuetifyTemplate):
         WhatIfPage(Scenario.load("data/scenarios/weekday.toml"))
     """
 
-    template = traitlets.Unicode(f"{_text('what_if.vue')}<style>\n{_text('what_if.css')}</style>\n").tag(sync=True)
+    called = "what-if page"
+    template = traitlets.Unicode(styled("what_if")).tag(sync=True)
     curves = traitlets.Any().tag(sync=True, **widget_serialization)
     missed = traitlets.Any().tag(sync=True, **widget_serialization)
 
@@ -62,7 +55,6 @@ class WhatIfPage(VuetifyTemplate):
         self._working: asyncio.Task[None] | None = None
         self._script: str | None = None
         self._drawing = asyncio.Lock()
-        self._jobs: set[asyncio.Task[None]] = set()
         super().__init__()
 
     @property
@@ -83,48 +75,6 @@ class WhatIfPage(VuetifyTemplate):
         for job in running:
             job.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-
-    # --- to the browser ---
-
-    def _tell(self, method: str, data: Json) -> None:
-        self.send({"method": method, "args": [data]})
-
-    def failed(self, error: BaseException) -> None:
-        """An error nobody expected: it is logged, and said on the page, and the page goes on."""
-        _logger.error("The what-if page failed at something.", exc_info=error)
-        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        self._tell("trouble", {"sentence": f"Something went wrong in the page ({said}). Reload if it goes on."})
-
-    # --- from the browser: only these events, and never ipyvue's own requests to import a module or call a function ---
-
-    def set_state(self, sync_data: Json) -> None:
-        """Browsers set nothing here: what they report comes as events."""
-
-    def _handle_event(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        try:
-            name = content.get("event") if isinstance(content, dict) else None
-            if name not in self.events or "create_widget" in content or "update_ref" in content:
-                _logger.warning("Refused a message that no control of the what-if page sends.")
-                return
-            data = content.get("data")
-            getattr(self, f"vue_{name}")(data if isinstance(data, dict) else {})
-        except Exception as error:
-            self.failed(error)
-
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs a request of the browser in the background; the one place that catches what it did not expect."""
-
-        async def guarded() -> None:
-            try:
-                await work
-            except CoachsimError as error:
-                self._tell("trouble", {"sentence": error.message})
-            except Exception as error:
-                self.failed(error)
-
-        job = asyncio.ensure_future(guarded())
-        self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
 
     def vue_page_ready(self, data: Json) -> None:
         """A browser has drawn the frame and wants what there is."""
