@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,6 +24,7 @@ from coachsim.log_pseudonyms import JOURNAL, Pseudonym
 from coachsim.models import Agent, Audited
 from coachsim.settings import Settings
 from tests.unit.floors import AGENTS, IN, OUT
+from tests.unit.killing import killed_at_changes
 from tests.unit.test_host import HandClock, draft, until
 
 FIRST = "2026-03-02"
@@ -303,38 +303,13 @@ async def test_after_a_pseudonym_the_next_start_copies_the_log(tmp_path, monkeyp
     assert b"Unmistakable" not in (tmp_path / LOG_FILE).read_bytes()
 
 
-# For each N, a process of its own makes a1 a pseudonym, as a server does whose record has it, and is killed at its N-th
-# change to the file system, N = 1 being the moment at which the log has it and the archive nothing.
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import duckdb, pyarrow.parquet  # before the processes part, so that each begins at once
+# A server makes a1 a pseudonym whose record has it; the first change is when the log has it and the archive nothing.
+IMPORTS = """
 from coachsim import keeping
-from coachsim.log import LogWriter
 from coachsim.log_archive import Archive
 from coachsim.log_pseudonyms import Pseudonym
-
-CHANGES = {"os.mkdir", "os.rename", "os.rmdir", "os.remove", "shutil.rmtree", "open"}
-
-def work(folder, at):
-    left = at
-    def count(event, arguments):
-        nonlocal left
-        if event in CHANGES and "archive" in str(arguments[0]):
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-    with LogWriter.open(folder / "log.duckdb") as writer:
-        sys.addaudithook(count)
-        keeping._rename_if_on_record(writer, Archive(folder, "main"), folder, Pseudonym.noted(folder))
-
-for folder in sorted(Path(sys.argv[1]).iterdir(), key=lambda path: int(path.name)):
-    child = os.fork()
-    if child == 0:
-        work(folder, int(folder.name))
-        os._exit(0)
-    print(folder.name, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+RENAMES = "keeping._rename_if_on_record(writer, Archive(folder, 'main'), folder, Pseudonym.noted(folder))"
 
 
 @pytest.mark.slow
@@ -352,11 +327,8 @@ async def test_a_pseudonym_killed_at_any_moment_is_completed_at_the_next_start(t
     folders = tmp_path / "killed"
     for number in (1, 4, 9, 14, 18, 22, 60, 200):
         shutil.copytree(first, folders / str(number))
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", KILLED, str(folders)], capture_output=True, text=True, timeout=60
-    )
-    ended = dict(line.split() for line in done.stdout.splitlines())
-    assert (ended["1"], ended["200"]) == ("-9", "0"), done.stderr
+    ended = killed_at_changes(folders, IMPORTS, RENAMES)
+    assert (ended["1"], ended["200"]) == ("-9", "0")
     for folder in folders.iterdir():
         keeping.prepare(folder, Settings())
         assert not (folder / JOURNAL).exists()

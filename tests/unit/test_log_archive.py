@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from coachsim.errors import LogUnavailable
 from coachsim.log import LogWriter, Run, open_log
 from coachsim.log_archive import TABLES, Archive, write_days
 from coachsim.models import AgentChanged, Audited, Event, Read
+from tests.unit.killing import killed_at_changes
 from tests.unit.log_events import ANN, BO, CY, IN, NIGHT, PaperDay
 
 FIRST, SECOND, THIRD = "2026-03-02", "2026-03-03", "2026-03-04"
@@ -170,38 +170,11 @@ def test_a_day_that_was_being_replaced_is_put_back_as_it_was(written, tmp_path):
     assert len(list(archive.folder.iterdir())) == 2
 
 
-# For each N, a process of its own archives, writes all days again and takes one away, and is killed at its N-th
-# change to the file system. It prints how many of them came to their end.
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import duckdb, pyarrow.parquet  # before the processes part, so that each begins at once
-from coachsim.log import LogWriter
-from coachsim.log_archive import Archive, write_days
-
-CHANGES = {"os.mkdir", "os.rename", "os.rmdir", "os.remove", "shutil.rmtree", "open"}
-
-def work(folder, at):
-    left = at
-    def count(event, arguments):
-        nonlocal left
-        if event in CHANGES and "archive" in str(arguments[0]):
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-    with LogWriter.open(folder / "log.duckdb") as writer:
-        archive = Archive(folder, "main")
-        sys.addaudithook(count)
-        write_days(writer.cursor(), archive)
-        write_days(writer.cursor(), archive, again=True)
-        archive.remove(archive.days()[0])
-
-for folder in sorted(Path(sys.argv[1]).iterdir(), key=lambda path: int(path.name)):
-    child = os.fork()
-    if child == 0:
-        work(folder, int(folder.name))
-        os._exit(0)
-    print(folder.name, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+ARCHIVES = """
+archive = Archive(folder, "main")
+write_days(writer.cursor(), archive)
+write_days(writer.cursor(), archive, again=True)
+archive.remove(archive.days()[0])
 """
 
 
@@ -211,11 +184,7 @@ def test_killed_at_any_moment_each_day_is_whole_or_not_there_and_the_next_start_
     for number in range(1, 90, 4):
         (tmp_path / str(number)).mkdir()
         shutil.copyfile(written / "log.duckdb", tmp_path / str(number) / "log.duckdb")
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", KILLED, str(tmp_path)], capture_output=True, text=True, timeout=100
-    )
-    assert done.returncode == 0, done.stderr
-    ended = dict(line.split() for line in done.stdout.splitlines())
+    ended = killed_at_changes(tmp_path, "from coachsim.log_archive import Archive, write_days", ARCHIVES)
     assert set(ended.values()) == {"-9", "0"}, "some were killed, and the last were not: all moments were tried"
     partly = set()
     for folder in tmp_path.iterdir():

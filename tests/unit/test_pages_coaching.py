@@ -20,6 +20,7 @@ from coachsim.pages.feed import PAUSE_S
 from coachsim.practice import Practice
 from coachsim.settings import Settings
 from tests.unit.floors import AGENTS
+from tests.unit.pressing import Browser
 from tests.unit.test_practice import SCENARIO, TODAY
 
 
@@ -31,25 +32,14 @@ async def host(tmp_path):
     await host.close()
 
 
-class Browser:
-    """Stands where the browser is: keeps what the page says, and presses its buttons."""
+class CoachingBrowser(Browser):
+    """Presses the buttons of the coaching page; hears its grid too."""
 
     def __init__(self, page: CoachingPage) -> None:
-        self.page = page
-        self.heard: list[tuple[str, dict]] = []
-        page.send = lambda content, buffers=None: self.heard.append((content["method"], content["args"][0]))
-        page.grid.send = lambda content, buffers=None: self.heard.append((f"grid {content['method']}", content))
-
-    def press(self, event: str, **data) -> None:
-        self.page._handle_event(self.page, {"event": event, "data": data}, [])
-
-    async def wait_for(self, method: str, condition=lambda data: True) -> dict:
-        async with asyncio.timeout(10):
-            while True:
-                for name, data in self.heard:
-                    if name == method and condition(data):
-                        return data
-                await asyncio.sleep(0.01)
+        super().__init__(page)
+        page.grid.send = lambda content, buffers=None: self.heard.append(
+            (f"grid {content['method']}", content, buffers)
+        )
 
     async def preview(self, audience: dict, **more) -> dict:
         ticket = f"t{len(self.heard)}"
@@ -74,7 +64,7 @@ class Browser:
 @pytest.fixture
 async def browser(host):
     page = CoachingPage(LocalClient(host, actor="sup"))
-    browser = Browser(page)
+    browser = CoachingBrowser(page)
     await browser.wait_for("line", lambda data: data["state"] == "live")
     yield browser
     await page.close_page()
@@ -126,7 +116,7 @@ async def test_an_audience_that_changed_since_the_preview_is_not_sent_to(host, b
 async def test_what_the_floor_refuses_is_a_sentence_and_no_trouble(browser) -> None:
     answer = await browser.preview({"agents": ["nobody"]})
     assert answer["error"]["code"] == "unknown_agent" and answer["error"]["message"].endswith(".")
-    assert not any(method == "trouble" for method, _ in browser.heard)
+    assert not any(method == "trouble" for method, *_ in browser.heard)
 
 
 async def test_an_error_in_a_callback_is_on_the_page_and_in_the_log(browser, caplog) -> None:
@@ -183,7 +173,7 @@ async def test_many_changes_are_a_few_messages_and_the_last_one_arrives(host, br
     await host.do(Floor.set_state, "a1", AgentState.BREAK, reason="done", actor="a1")
     await browser.wait_for("grid patch", lambda data: data["rows"][0]["reason"] == "done")
     took = asyncio.get_running_loop().time() - started
-    patches = [data for method, data in browser.heard if method == "grid patch"]
+    patches = [data for method, data, _ in browser.heard if method == "grid patch"]
     assert len(patches) <= 2 + took / PAUSE_S
 
 
@@ -214,11 +204,11 @@ class Flaky:
 
 async def test_a_dropped_line_is_said_and_everything_is_fetched_again(host) -> None:
     page = CoachingPage(Flaky(LocalClient(host, actor="sup")))
-    browser = Browser(page)
+    browser = CoachingBrowser(page)
     await browser.wait_for("line", lambda data: data["state"] == "reconnecting")
     browser.heard.clear()
     await browser.wait_for("line", lambda data: data["state"] == "live")
-    assert "loaded" in [method for method, _ in browser.heard]
+    assert "loaded" in [method for method, *_ in browser.heard]
     await page.close_page()
 
 
@@ -268,7 +258,7 @@ def test_the_voila_template_is_where_voila_is_told_to_look() -> None:
 async def test_the_pace_of_a_practice_floor_is_set_from_the_page_and_shown(tmp_path) -> None:
     practice = await Practice.open(tmp_path, SCENARIO, seed=5, speed=60, today=TODAY)
     page = CoachingPage(LocalClient(practice.host, practice=practice, actor="sup"))
-    browser = Browser(page)
+    browser = CoachingBrowser(page)
     try:
         await browser.wait_for("line", lambda data: data["state"] == "live")
         loaded = await browser.wait_for("loaded")

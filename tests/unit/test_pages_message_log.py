@@ -19,6 +19,7 @@ from coachsim.pages.message_log import MessageLogPage
 from coachsim.pages.message_log_answers import GROUPS, TABS, Answers, View, audience_text
 from coachsim.pages.message_log_source import LogSource
 from tests.unit.analysis_logs import PaperFloor, log_of
+from tests.unit.pressing import Browser
 
 MONDAY, TUESDAY = "2026-03-02", "2026-03-03"
 
@@ -210,26 +211,12 @@ def test_more_deliveries_than_a_browser_takes_are_refused_with_another_way(log, 
 # --- the page ---
 
 
-class Browser:
-    """Stands where the browser is: keeps what the page says, and asks it."""
+class LogBrowser(Browser):
+    """Asks the message log page."""
 
     def __init__(self, page: MessageLogPage) -> None:
-        self.page = page
-        self.heard: list[tuple[str, dict, list[bytes] | None]] = []
-        page.send = lambda content, buffers=None: self.heard.append((content["method"], content["args"][0], buffers))
+        super().__init__(page)
         self.ticket = 0
-
-    def press(self, event: str, **data) -> None:
-        self.page._handle_event(self.page, {"event": event, "data": data}, [])
-
-    def said(self, method: str) -> list[dict]:
-        return [data for name, data, _ in self.heard if name == method]
-
-    async def wait_for(self, method: str, condition=lambda data: True) -> dict:
-        async with asyncio.timeout(60):
-            while not (found := [data for data in self.said(method) if condition(data)]):
-                await asyncio.sleep(0.01)
-        return found[0]
 
     async def ask(self, **wanted) -> None:
         self.ticket += 1
@@ -244,9 +231,9 @@ async def open_page(monkeypatch):
     monkeypatch.setattr("coachsim.pages.message_log._chart_script", lambda: "export default {}")
     pages = []
 
-    def opened(log) -> Browser:
+    def opened(log) -> LogBrowser:
         pages.append(MessageLogPage(log))
-        return Browser(pages[-1])
+        return LogBrowser(pages[-1])
 
     yield opened
     for page in pages:

@@ -27,6 +27,7 @@ from coachsim.plan import floor_of
 from coachsim.scenario import Scenario
 from coachsim.tally import GRID_S
 from tests.unit.days_of import LUNCH, message
+from tests.unit.pressing import Browser
 
 BRIEFING = message("10:00", key="briefing")
 SERIES = {"key": "tip", "body": "Ask", "every_min": 60, "start": "09:00", "until": "17:00", "to": "a team"}
@@ -237,24 +238,8 @@ def test_nobody_there_is_no_figure_and_no_error():
 # --- the page ---
 
 
-class Browser:
-    """Stands where the browser is: keeps what the page says, and moves its controls."""
-
-    def __init__(self, page: WhatIfPage) -> None:
-        self.page = page
-        self.heard: list[tuple[str, dict]] = []
-        page.send = lambda content, buffers=None: self.heard.append((content["method"], content["args"][0]))
-
-    def press(self, event: str, **data) -> None:
-        self.page._handle_event(self.page, {"event": event, "data": data}, [])
-
-    async def wait_for(self, method: str, condition=lambda data: True) -> dict:
-        async with asyncio.timeout(60):
-            while True:
-                for name, data in self.heard:
-                    if name == method and condition(data):
-                        return data
-                await asyncio.sleep(0.01)
+class WhatIfBrowser(Browser):
+    """Moves the controls of the what-if page."""
 
     async def ask(self, ticket: int, **form) -> dict:
         self.press("ask", ticket=ticket, form=FORM | form)
@@ -266,7 +251,7 @@ async def browser(monkeypatch):
     # The script of the charts takes seconds to make; what becomes of it is seen in a real browser.
     monkeypatch.setattr("coachsim.pages.what_if._chart_script", lambda: "export default {}")
     page = WhatIfPage(BASE)
-    browser = Browser(page)
+    browser = WhatIfBrowser(page)
     browser.press("page_ready", dark=False)
     await browser.wait_for("scenario")
     yield browser
@@ -322,7 +307,7 @@ async def test_the_newest_request_wins(browser, monkeypatch):
     go_on.set()
     results = await browser.wait_for("results")
     assert results["ticket"] == 3 and results["changes"] == ["13:00"]
-    assert [data["ticket"] for name, data in browser.heard if name == "results"] == [3]
+    assert [data["ticket"] for name, data, _ in browser.heard if name == "results"] == [3]
 
 
 async def test_what_is_refused_is_named_and_nothing_is_played(browser):
@@ -330,7 +315,7 @@ async def test_what_is_refused_is_named_and_nothing_is_played(browser):
     checked = await browser.wait_for("checked")
     assert set(checked["faults"]) == {"at", "toast"} and browser.page._working is None
     browser.press("save", form=FORM | {"toast": 0})
-    assert not any(name == "file" for name, _ in browser.heard)
+    assert not any(name == "file" for name, *_ in browser.heard)
 
 
 async def test_an_audience_that_the_floor_does_not_have_is_said(browser):
@@ -356,7 +341,7 @@ async def test_an_error_nobody_expected_is_on_the_page_and_in_the_log(browser, m
 
 async def test_the_variant_is_saved_as_a_scenario_and_the_results_as_a_table(browser):
     browser.press("download")
-    assert not any(name == "file" for name, _ in browser.heard), "there are no results yet"
+    assert not any(name == "file" for name, *_ in browser.heard), "there are no results yet"
     await browser.ask(1, at="12:00")
     browser.press("save", form=FORM | {"at": "12:00"})
     saved = await browser.wait_for("file")
@@ -395,7 +380,7 @@ async def test_a_second_browser_gets_what_is_there(browser):
 async def test_a_scenario_without_messages_is_no_error(monkeypatch):
     monkeypatch.setattr("coachsim.pages.what_if._chart_script", lambda: "export default {}")
     page = WhatIfPage(BASE.model_copy(update={"messages": ()}))
-    browser = Browser(page)
+    browser = WhatIfBrowser(page)
     browser.press("page_ready")
     offered = await browser.wait_for("scenario")
     assert offered["choices"]["messages"] == [] and offered["choices"]["first"] == ""
@@ -438,25 +423,25 @@ async def test_the_scenarios_of_a_folder_can_be_chosen_and_a_broken_one_is_expla
     (tmp_path / "a.toml").write_text('name = "Astray"\nshfts = []\n', encoding="utf-8")
     (tmp_path / "c.toml").write_text("name = ", encoding="utf-8")
     page = WhatIfPage(folder=tmp_path)
-    browser = Browser(page)
+    browser = WhatIfBrowser(page)
     browser.press("page_ready")
     refused = await browser.wait_for("refused")
     assert refused["names"] == ["Astray", "c.toml", "Small"] and "did you mean 'shifts'" in refused["sentence"]
     browser.press("ask", ticket=1, form=FORM)
     browser.press("save", form=FORM)
-    assert [name for name, _ in browser.heard] == ["refused"], "there is nothing to play or to save"
+    assert [name for name, *_ in browser.heard] == ["refused"], "there is nothing to play or to save"
     browser.press("choose", number=2)
     assert (await browser.wait_for("scenario"))["number"] == 2
     for number in (3, -1, "0", None):
         browser.press("choose", number=number)
-    assert [name for name, _ in browser.heard if name in ("scenario", "refused")] == ["refused", "scenario"]
+    assert [name for name, *_ in browser.heard if name in ("scenario", "refused")] == ["refused", "scenario"]
     await page.close_page()
     page.close()
 
 
 async def test_a_folder_without_scenarios_is_said(tmp_path):
     page = WhatIfPage(folder=tmp_path)
-    browser = Browser(page)
+    browser = WhatIfBrowser(page)
     browser.press("page_ready")
     assert str(tmp_path) in (await browser.wait_for("empty"))["sentence"]
     await page.close_page()

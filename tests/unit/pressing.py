@@ -1,0 +1,33 @@
+"""Where the browser is, for tests of a page's kernel side: what the page says is kept, and its controls are pressed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from coachsim.pages.page import Page
+
+
+class Browser:
+    """Hears what ``page`` tells: ``heard`` has each method with its data and its buffers."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.heard: list[tuple[str, dict, list[bytes] | None]] = []
+        page.send = lambda content, buffers=None: self.heard.append((content["method"], content["args"][0], buffers))
+
+    def press(self, event: str, **data: Any) -> None:
+        """A control sends its event."""
+        self.page._handle_event(self.page, {"event": event, "data": data}, [])
+
+    def said(self, method: str) -> list[dict]:
+        """The data of everything told by this method so far."""
+        return [data for name, data, _ in self.heard if name == method]
+
+    async def wait_for(self, method: str, condition: Callable[[dict], bool] = lambda data: True) -> dict:
+        """The first data told by this method that meets the condition."""
+        async with asyncio.timeout(60):
+            while not (found := [data for data in self.said(method) if condition(data)]):
+                await asyncio.sleep(0.01)
+        return found[0]
