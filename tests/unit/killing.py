@@ -36,7 +36,7 @@ for folder in sorted(Path(sys.argv[1]).iterdir(), key=lambda path: int(path.name
 
 
 def killed_at_changes(folders: Path, imports: str, work: str) -> dict[str, str]:
-    """Does ``work`` (code that has ``writer`` and ``folder``) on the data folders in ``folders``; their names are numbers.
+    """Does ``work`` (code that has ``writer`` and ``folder``) on each of ``folders``, whose names are numbers.
 
     In the folder named N the process is killed at its N-th change to the archive. The answer has how each ended: "-9"
     for a kill, "0" where there were fewer changes.
