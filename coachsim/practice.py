@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from datetime import date
 from pathlib import Path
@@ -214,7 +215,8 @@ class Practice:
         ends_at = engine.plan.day.ends_at
         moment = min(engine.next_at(), ends_at)
         clock.wait_for(moment)
-        left = clock.seconds_until(moment)
+        # What is due at the very moment of a pause happens after it.
+        left = math.inf if clock.paused else clock.seconds_until(moment)
         if left > 0:
             self._wake.clear()
             try:

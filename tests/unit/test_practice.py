@@ -93,6 +93,19 @@ async def test_people_send_and_virtual_agents_read(practice):
     assert {event.actor for event in readers} == {PLAN}
 
 
+async def test_what_is_due_at_the_moment_of_a_pause_happens_after_it(practice):
+    client = LocalClient(practice.host, actor="sup", practice=practice)
+    await client.practice(paused=True)
+    practice.clock.restart_at(int(practice._engine.next_at()))
+    practice._wake.set()
+    seq = practice.host.seq
+    for _ in range(20):
+        await asyncio.sleep(0.01)
+    assert practice.host.seq == seq
+    await client.practice(paused=False)
+    await until(lambda: practice.host.seq > seq + 1, "the plan to go on")
+
+
 async def test_pausing_stops_floor_time_and_speed_is_checked(practice):
     client = LocalClient(practice.host, actor="sup", practice=practice)
     answer = await client.practice(paused=True)
