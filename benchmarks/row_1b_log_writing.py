@@ -14,8 +14,7 @@ import duckdb
 
 from benchmarks.days import day
 from benchmarks.harness import interleaved, line, ms, ratio
-from coachsim.log import LogWriter, Run
-from coachsim.simulation import play
+from coachsim.simulation import play, write_log
 
 TABLES = (
     "events",
@@ -28,7 +27,8 @@ TABLES = (
 
 
 def main() -> None:
-    events = play(day(1_000))
+    plan = day(1_000)
+    events = play(plan)
     schema = resources.files("coachsim").joinpath("schema.sql").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         taken = iter(range(10_000))
@@ -38,8 +38,7 @@ def main() -> None:
 
         def ours() -> Path:
             where = path()
-            with LogWriter.open(where, Run(kind="simulated")) as writer:
-                writer.append(events).result()
+            write_log(plan, events, where)
             return where
 
         with duckdb.connect(ours(), read_only=True) as log:

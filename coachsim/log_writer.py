@@ -17,7 +17,16 @@ import duckdb
 
 from coachsim import log_past
 from coachsim.errors import InvalidInput, LogUnavailable
-from coachsim.log_file import STORAGE_VERSION, Run, discard, explained, open_for_writing, put_in_place, quoted
+from coachsim.log_file import (
+    STORAGE_VERSION,
+    Run,
+    discard,
+    explained,
+    open_for_writing,
+    open_unfinished,
+    put_in_place,
+    quoted,
+)
 from coachsim.log_past import Restored
 from coachsim.models import ClearedDown, Event
 from coachsim.records import COLUMNS, to_frame, to_row
@@ -62,6 +71,11 @@ class LogWriter:
         """
         path = Path(path)
         return cls(path, open_for_writing(path, run))
+
+    @classmethod
+    def make(cls, path: Path, run: Run) -> LogWriter:
+        """Makes a log under a name that nobody knows; who asked for it moves the file into place when it is closed."""
+        return cls(path, open_unfinished(path, run))
 
     def __enter__(self) -> LogWriter:
         return self

@@ -58,24 +58,24 @@ def simulate(
     day = plan_of(first)
     events = play(day, days) if player == "engine" else enact(first, days)
     if out is not None:
-        _write(day, events, Path(out))
+        write_log(day, events, Path(out))
         return MessageLog.open(out)
     folder = tempfile.TemporaryDirectory(prefix="coachsim-")
     path = Path(folder.name) / LOG_FILE
-    _write(day, events, path)
+    write_log(day, events, path)
     log = MessageLog.open(path)
     weakref.finalize(log, folder.cleanup)
     return log
 
 
-def _write(day: Plan, events: Sequence[Event], path: Path) -> None:
+def write_log(day: Plan, events: Sequence[Event], path: Path) -> None:
+    """Writes the events of a simulation that begins with ``day`` as a log at ``path``: whole, or not at all."""
     scenario = day.scenario
     detail = {"scenario": scenario.model_dump(mode="json")}
     run = Run(kind="simulated", scenario=scenario.name, seed=day.seed, time_zone=scenario.time_zone, detail=detail)
-    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
-        with LogWriter.open(unfinished, run) as writer:
+        with LogWriter.make(unfinished, run) as writer:
             for start in range(0, len(events), _CHUNK):
                 writer.append(events[start : start + _CHUNK]).result()
         if not put_in_place(unfinished, path):
