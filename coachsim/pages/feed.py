@@ -13,7 +13,7 @@ from coachsim.pages.board import Board, Json
 if TYPE_CHECKING:
     from coachsim.client import FloorClient
 
-PAUSE_S = 0.5  # an update is one message to the list and one to the page: four a second at most
+PAUSE_S = 0.6  # an update is one message to the list and one to the page: with the beats four a second at most
 BEAT_S = 4.0
 _RETRY_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 _logger = logging.getLogger(__name__)
