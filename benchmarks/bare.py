@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import simpy
 
-from coachsim.attention import NEVER
 from coachsim.models import Acknowledged, AgentChanged, AgentState, Connected, Event, Message, Read, Sent, StateChanged
+from coachsim.outcome import NEVER
 from coachsim.plan import Change, Plan
 
 _IN, _OUT = AgentState.LOGGED_IN, AgentState.LOGGED_OUT

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from coachsim.draws import Draws, Floats, Keys, Purpose, key, normal
 from coachsim.models import Priority
+from coachsim.outcome import NEVER
 from coachsim.scenario import Scenario
 
 Micros = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-NEVER = -1
 
 # The rows of the table of draws: those of toasts, then of bells, then of acknowledgements.
 _PURPOSES: tuple[Purpose, ...] = (

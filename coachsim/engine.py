@@ -19,11 +19,11 @@ from typing import Any, cast
 import numpy as np
 import simpy
 
-from coachsim.attention import NEVER
 from coachsim.errors import EmptyAudience, InactiveAgent, NotFound
 from coachsim.floor import Events, Floor
 from coachsim.minds import Drawn, Mind
 from coachsim.models import AgentState, Connected, Event, Message, Read, Sent, StateChanged
+from coachsim.outcome import NEVER
 from coachsim.plan import Change, Plan, Send
 
 PLAN = "plan"

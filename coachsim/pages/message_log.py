@@ -15,7 +15,7 @@ from ipywidgets import widget_serialization
 from coachsim.errors import CoachsimError
 from coachsim.pages.message_log_answers import GROUPS, SINCE, SPANS, TABS, WHATS, Answers, Json, View
 from coachsim.pages.message_log_source import Index, LogSource
-from coachsim.pages.page import Page, styled
+from coachsim.pages.page import Page, Superseded, styled
 
 if TYPE_CHECKING:
     from coachsim.log import MessageLog
@@ -24,12 +24,6 @@ _PART = 1 << 20
 """Files go to the browser in parts of so many bytes: a bigger message would end a connection on its way."""
 _SLOTS = ("first", "second", "reach", "curve")
 _CHOICES = {"tab": TABS, "what": WHATS, "by": GROUPS, "since": SINCE, "span": tuple(SPANS)}
-
-
-class Superseded(CoachsimError):
-    """Something newer was asked for; what was under way is dropped."""
-
-    code = "superseded"
 
 
 @dataclass(frozen=True)

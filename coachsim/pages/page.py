@@ -27,6 +27,12 @@ def styled(name: str) -> str:
     return f"{text(name + '.vue')}<style>\n{text(name + '.css')}</style>\n"
 
 
+class Superseded(CoachsimError):
+    """Something newer was asked for; what was under way is dropped."""
+
+    code = "superseded"
+
+
 class Page(VuetifyTemplate):
     """A page in a notebook's kernel. Every error is logged and said on the page, and the page goes on.
 

@@ -12,10 +12,10 @@ import traitlets
 from ipywidgets import widget_serialization
 
 from coachsim.errors import CoachsimError
-from coachsim.pages.page import Page, styled
+from coachsim.pages.page import Page, Superseded, styled
 from coachsim.pages.what_if_controls import Asked, Json, asked, choices
 from coachsim.pages.what_if_scenarios import Offer, folders, offers
-from coachsim.pages.what_if_work import CHARTS, SPANS, Bench, Job, Results, Superseded, View, shown, specification
+from coachsim.pages.what_if_work import CHARTS, SPANS, Bench, Job, Results, View, shown, specification
 from coachsim.scenario import Scenario
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from coachsim.errors import CoachsimError
+from coachsim.pages.page import Superseded
 from coachsim.pages.what_if_controls import Asked, Json
 
 if TYPE_CHECKING:
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
 _KEPT = 6
 SPANS = {"hour": 60, "4 hours": 240, "day": 1_440}
 """How far the curves are drawn, in minutes since the send."""
-
-
-class Superseded(CoachsimError):
-    """Something newer was asked for; what was under way is dropped."""
-
-    code = "superseded"
 
 
 @dataclass(frozen=True)

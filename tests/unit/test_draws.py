@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coachsim.attention import NEVER, Sampler, micros
+from coachsim.attention import Sampler, micros
 from coachsim.draws import Draws, key, keys
 from coachsim.models import Priority
+from coachsim.outcome import NEVER
 from tests.unit.days_of import scenario
 
 MANY = 40_000  # more than the 2,048 or 32,768 at which a careless packing of keys would overflow
