@@ -390,7 +390,8 @@ async def test_a_server_that_goes_away_is_said_and_caught_up_with(rig, page, pag
     await expect(page.get_by_label("Notes")).to_have_value("kept")
 
 
-async def test_signing_out_on_one_tab_is_said_on_the_others_which_show_nothing_more(rig, page):
+async def test_signing_out_on_one_tab_is_said_on_the_others_which_show_nothing_more(rig, page, page_log):
+    page_log.expect("401")  # what the other tab was asking at that moment
     other = await rig.open()
     await rig.send("secret")
     await choose(other, "View coach messages")

@@ -8,7 +8,7 @@ import pytest
 
 from coachsim.pages.message_log import MessageLogPage
 from tests.serving import serve
-from tests.unit.test_pages_message_log import Browser
+from tests.unit.test_pages_message_log import LogBrowser
 
 pytestmark = pytest.mark.asyncio
 
@@ -24,7 +24,7 @@ async def test_the_page_is_its_visitors(data: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv("COACHSIM_URL", served.url)
         monkeypatch.setenv("COACHSIM_TOKEN", served.token("blue"))
         page = MessageLogPage()
-        browser = Browser(page)
+        browser = LogBrowser(page)
         await browser.ask()
         assert browser.said("choices")[0]["teams"] == ["Blue"]
         assert browser.said("summary")[0]["cards"][0]["note"] == "1 message to 2 agents"
