@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import coachsim
-from coachsim import cli_experiments, cli_keeping, cli_log
+from coachsim import cli_experiments, cli_keeping, cli_log, cli_serve
 from coachsim.errors import CoachsimError, InvalidInput
 
 if TYPE_CHECKING:
@@ -80,8 +80,9 @@ def _serve(arguments: argparse.Namespace) -> None:
         port=arguments.port,
         roster=arguments.roster,
         desk=arguments.desk,
-        behind_proxy=arguments.behind_proxy,
+        proxies=cli_serve.proxies_of(arguments),
         identity_provider=arguments.identity_provider,
+        sign_out_path=arguments.sign_out_path,
         practice=arguments.practice,
         speed=60.0 if arguments.speed is None else arguments.speed,
         seed=1 if arguments.seed is None else arguments.seed,
@@ -104,14 +105,17 @@ def _user_add(arguments: argparse.Namespace) -> None:
 
     teams = _teams(arguments.teams)
     account = checked(Account(arguments.name, frozenset(arguments.role), teams, arguments.agent))
+    if arguments.no_password and arguments.password_stdin:
+        arguments.wrong_use("give --no-password or --password-stdin, not both")
     given = _stdin_password() if arguments.password_stdin else None
     password = given if given is not None else secrets.token_urlsafe(9)
     with _accounts(arguments.data) as (accounts, _):
         if accounts.get(account.name) is not None:
             raise InvalidInput(f"There is an account {account.name!r} already. See 'coachsim user change --help'.")
-        accounts.add(account, hash_password(checked_password(password)), actor=ACTOR)
+        hashed = None if arguments.no_password else hash_password(checked_password(password))
+        accounts.add(account, hashed, actor=ACTOR)
     print(f"Added {account.name}.")
-    if given is None:
+    if given is None and not arguments.no_password:
         print(f"Password (shown only now): {password}")
 
 
@@ -306,18 +310,15 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--speed", type=float, metavar="N", help="floor seconds in a second of the wall (practice; 60)")
     serve.add_argument("--seed", type=int, metavar="N", help="which draw of the scenario's days (practice; 1)")
     serve.set_defaults(wrong_use=serve.error)
-    serve.add_argument(
-        "--behind-proxy", action="store_true", help="trust X-Forwarded-For and -Proto of the proxy in front"
-    )
-    serve.add_argument(
-        "--identity-provider", metavar="MODULE:CLASS", help="a jupyter_server IdentityProvider instead of passwords"
-    )
+    cli_serve.add_proxy_options(serve)
     serve.add_argument("--verbose", action="store_true", help="log every request")
 
     users = group("user", "accounts: who may sign in, and as what")
     add = command(users, "add", _user_add, "add an account; without --password-stdin a password is made and shown once")
     add.add_argument("name", metavar="NAME")
     add.add_argument("--role", action="append", required=True, choices=_ROLES, help="can be given several times")
+    add.add_argument("--no-password", action="store_true", help="for those whom the site's own sign-on lets in")
+    add.set_defaults(wrong_use=add.error)
     _account_options(add)
     command(users, "list", _user_list, "list the accounts")
     disable = command(users, "disable", _user_disable, "disable an account; ends its sign-ins and tokens at once")

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tornado import web
-from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from coachsim import keeping, roster
@@ -37,8 +36,9 @@ from coachsim.server.access import TABLE, Endpoint
 from coachsim.server.base import NoSuchApi, is_loopback
 from coachsim.server.desk import Desk, dashboards
 from coachsim.server.desk_proxy import DeskProxy, end_signed_out
-from coachsim.server.identity import load_provider
+from coachsim.server.identity import provider_of
 from coachsim.server.local import ServerFile
+from coachsim.server.proxies import DoorServer
 from coachsim.server.site import Options, Site, cookie_secret
 from coachsim.server.store import Store
 from coachsim.settings import Settings
@@ -141,7 +141,7 @@ def _logged(handler: web.RequestHandler) -> None:
 class Server:
     """A running front door. ``async with await Server.start(options)`` or ``start`` and ``stop``."""
 
-    def __init__(self, site: Site, desk: Desk | None, http: HTTPServer, url: str, file: ServerFile) -> None:
+    def __init__(self, site: Site, desk: Desk | None, http: DoorServer, url: str, file: ServerFile) -> None:
         self.site = site
         self.desk = desk
         self.url = url
@@ -154,7 +154,7 @@ class Server:
         if options.practice is not None and options.roster is not None:
             raise CoachsimError("A practice floor has the agents of its scenario. Leave --roster out.")
         settings = Settings.load(options.data_dir)
-        provider = load_provider(options.identity_provider)
+        provider = provider_of(options)
         undo: list[Callable[[], Any]] = []
         try:
             store = Store(options.data_dir)
@@ -180,7 +180,7 @@ class Server:
             raise
         url = _url(options, sockets)
         desk = _desk(options, url)
-        http = HTTPServer(make_app(site, desk), xheaders=options.behind_proxy, max_body_size=MAX_BODY)
+        http = DoorServer(make_app(site, desk), proxies=options.proxies, max_body_size=MAX_BODY)
         http.add_sockets(sockets)
         file = ServerFile(options.data_dir)
         file.write(url, site.local_token)

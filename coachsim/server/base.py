@@ -97,7 +97,7 @@ class FrontHandler(web.RequestHandler):
 def check_host(handler: web.RequestHandler) -> None:
     """A server on loopback answers to loopback names only, so that no other site's name can be pointed at it."""
     options = handler.settings["site"].options
-    if options.behind_proxy or not is_loopback(options.address):
+    if options.proxies is not None or not is_loopback(options.address):
         return
     if not is_loopback(urlsplit(f"//{handler.request.host}").hostname or ""):
         raise Refusal(403, "This server answers to its own machine only.")

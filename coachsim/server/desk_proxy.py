@@ -14,7 +14,7 @@ from tornado.ioloop import IOLoop
 from coachsim.server.access import PAGES, page_roles
 from coachsim.server.base import HEADERS, Refusal, check_cross_site, check_host, explained, sign_in_address
 from coachsim.server.desk import Desk
-from coachsim.server.identity import identify, session_cookie
+from coachsim.server.identity import identify, session_of
 from coachsim.server.sessions import Caller
 from coachsim.server.site import Site
 
@@ -118,10 +118,9 @@ class DeskProxy(NamedLocalProxyHandler):
         headers = httputil.HTTPHeaders({name: given[name] for name in _PASSED_ON if name in given})
         headers.update({name: given[name] for name in _PASSED_ON_WS if name in given})
         assert self.caller is not None
-        raw = session_cookie(self) or self.site.outside_session(self.caller.account)
         headers["X-Coach-Secret"] = self.desk.secret
         headers["X-Coach-User"] = self.caller.name
-        headers["X-Coach-Ticket"] = self.site.sessions.ticket(raw)
+        headers["X-Coach-Ticket"] = self.site.sessions.ticket(session_of(self, self.caller))
         return headers
 
     # --- pages and files ---
@@ -215,5 +214,9 @@ def _page(handler: web.RequestHandler, template: str, **names: Any) -> bytes:
     site: Site = handler.settings["site"]
     caller = getattr(handler, "caller", None)
     return handler.render_string(
-        template, floor_name=site.host.settings.floor_name, account=caller.account if caller else None, **names
+        template,
+        floor_name=site.host.settings.floor_name,
+        account=caller.account if caller else None,
+        passwords=site.options.passwords,
+        **names,
     )

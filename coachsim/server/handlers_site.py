@@ -22,6 +22,8 @@ from coachsim.server.accounts import (
 from coachsim.server.base import FrontHandler, Refusal, explained, sign_in_address
 from coachsim.server.identity import clear_session_cookie, session_cookie, set_session_cookie
 
+_NO_ACCOUNT = "You are not signed on, or there is no account in your name here. Ask an admin of coachsim to add one."
+_NO_PASSWORDS = "This server has no passwords of its own: your organisation's sign-on lets you in."
 WEB = Path(__file__).parent.parent / "web"
 
 
@@ -33,7 +35,12 @@ class PageHandler(FrontHandler):
         names = super().get_template_namespace()
         settings = self.site.host.settings
         account = self.caller.account if self.caller else None
-        return names | {"floor_name": settings.floor_name, "account": account, "min_password": MIN_PASSWORD}
+        return names | {
+            "floor_name": settings.floor_name,
+            "account": account,
+            "min_password": MIN_PASSWORD,
+            "passwords": self.site.options.passwords,
+        }
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """An error as a page of one sentence."""
@@ -82,11 +89,19 @@ class SignIn(PageHandler):
     """/login"""
 
     async def get(self) -> None:
-        """The form."""
-        self.render("login.html", fault=None, username="", next=_local(self.get_query_argument("next", "/")))
+        """The form; or, where others sign people in, the way on."""
+        following = _local(self.get_query_argument("next", "/"))
+        if self.site.options.passwords:
+            self.render("login.html", fault=None, username="", next=following)
+        elif self.caller is not None:
+            self.redirect(following)
+        else:
+            raise Refusal(403, _NO_ACCOUNT)
 
     async def post(self) -> None:
         """Checks name and password."""
+        if not self.site.options.passwords:
+            raise Refusal(404, _NO_PASSWORDS)
         name = self.get_body_argument("username", "", strip=True)[:100]
         password = self.get_body_argument("password", "", strip=False)[:1_000]
         following = _local(self.get_body_argument("next", "/"))
@@ -112,11 +127,17 @@ class SignOut(PageHandler):
             self.site.sessions.end(self.caller.key)
             self.site.signed_out()
         clear_session_cookie(self)
-        self.redirect("/login", status=303)
+        self.redirect(self.site.options.sign_out_path or "/login", status=303)
 
 
 class Password(PageHandler):
     """/password"""
+
+    async def prepare(self) -> None:
+        """Only where there are passwords."""
+        await super().prepare()
+        if not self.site.options.passwords:
+            raise Refusal(404, _NO_PASSWORDS)
 
     async def get(self) -> None:
         """The form."""

@@ -73,5 +73,5 @@ class Enter(PageHandler):
 def _offered(site: Site) -> list[ShownAccount]:
     """The accounts that anybody who sees the start page may use: none where others than this machine may see it."""
     options = site.options
-    near = is_loopback(options.address) and not options.behind_proxy
-    return site.shown if near and options.identity_provider is None else []
+    near = is_loopback(options.address) and options.proxies is None
+    return site.shown if near and options.passwords else []

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from jupyter_server.auth.identity import IdentityProvider, User
 from jupyter_server.utils import ensure_async
 from tornado import web
+from traitlets import Unicode
 
 from coachsim.errors import SettingsError
 from coachsim.server.sessions import Caller
 
 if TYPE_CHECKING:
-    from coachsim.server.site import Site
+    from coachsim.server.site import Options, Site
 
 SESSION_COOKIE = "coachsim_session"
 _COOKIE_DAYS = 7
@@ -36,8 +37,25 @@ class AccountsIdentityProvider(IdentityProvider):
         return None if caller is None else User(username=caller.name)
 
 
-def load_provider(name: str | None) -> IdentityProvider:
-    """The provider ``module:Class``, or the default. Raises ``SettingsError`` where there is no such class."""
+class HeaderIdentityProvider(IdentityProvider):
+    """Whoever the proxy in front has signed in. The header is there only if that proxy wrote it (``proxies.py``)."""
+
+    header = Unicode()
+
+    def get_user(self, handler: web.RequestHandler) -> User | None:
+        """The person whom the header names."""
+        name = handler.request.headers.get(self.header, "").strip()
+        return User(username=name) if name else None
+
+
+def provider_of(options: Options) -> IdentityProvider:
+    """Says who people are: the proxy's header, the provider ``module:Class``, or else the accounts with passwords.
+
+    Raises ``SettingsError`` where there is no such class.
+    """
+    if options.proxies is not None and options.proxies.sign_on_header is not None:
+        return HeaderIdentityProvider(token="", header=options.proxies.sign_on_header)
+    name = options.identity_provider
     if name is None:
         return AccountsIdentityProvider(token="")
     module, _, attribute = name.partition(":")
@@ -71,12 +89,22 @@ async def _shown(handler: web.RequestHandler, site: Site) -> Caller | None:
         if bearer is None:
             return None
         return site.local_caller(bearer[1]) or site.sessions.by_token(bearer[1])
-    if isinstance(site.provider, AccountsIdentityProvider):
+    if site.options.passwords:
         raw = session_cookie(handler)
         return site.sessions.by_cookie(raw) if raw is not None else None
     user = await ensure_async(site.provider.get_user(handler))
     account = site.accounts.active(user.username) if user is not None else None
     return None if account is None else site.sessions.by_cookie(site.outside_session(account))
+
+
+def session_of(handler: web.RequestHandler, caller: Caller) -> str:
+    """The secret of the session that a browser's request belongs to."""
+    site: Site = handler.settings["site"]
+    if site.options.passwords:
+        raw = session_cookie(handler)
+        assert raw is not None and caller.via == "session"
+        return raw
+    return site.outside_session(caller.account)  # whatever cookie is still there from the time of passwords
 
 
 def session_cookie(handler: web.RequestHandler) -> str | None:

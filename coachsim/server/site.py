@@ -20,6 +20,7 @@ from coachsim.models import AgentChanged, Event
 from coachsim.server.accounts import Account, Accounts, in_order
 from coachsim.server.metrics import Metrics
 from coachsim.server.practice_accounts import ShownAccount
+from coachsim.server.proxies import Proxies
 from coachsim.server.seats import PATIENCE_S, Seats
 from coachsim.server.sessions import Caller, Sessions
 from coachsim.server.stalls import Stalls
@@ -44,13 +45,19 @@ class Options:
     port: int = 8800
     roster: Path | None = None
     desk: bool = True
-    behind_proxy: bool = False
+    proxies: Proxies | None = None  # whom to believe about a request; None = nobody
     identity_provider: str | None = None
+    sign_out_path: str | None = None  # where signing out leads if others signed the visitor in
     practice: Path | None = None  # the scenario of a practice floor
     speed: float = 60.0
     seed: int = 1
     orphan_after: float = 90.0  # seconds after which a kernel without a page is ended
     seat_patience: float = PATIENCE_S  # seconds after which a seat without a page is given back
+
+    @property
+    def passwords(self) -> bool:
+        """Whether people sign in here, with a password, and not at a sign-on of the site's own."""
+        return self.identity_provider is None and (self.proxies is None or self.proxies.sign_on_header is None)
 
 
 class Site:
@@ -79,7 +86,8 @@ class Site:
         self.stalls = Stalls()
         self.metrics = Metrics(host, self.streams, self.stalls)
         self.local_token = secrets.token_urlsafe(32)
-        self.setup_token = None if self.accounts.list() else secrets.token_urlsafe(24)
+        first = options.passwords and not self.accounts.list()
+        self.setup_token = secrets.token_urlsafe(24) if first else None
         self.shown: list[ShownAccount] = []
         self.hashing = asyncio.Semaphore(2)  # argon2 takes 64 MB each
         self.reading = asyncio.Semaphore(2)  # snapshots of the log that are made at a time
