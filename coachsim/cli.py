@@ -1,4 +1,4 @@
-"""The command line: ``coachsim serve | user | token | roster | clear-down | log | simulate | compare``.
+"""The command line: ``coachsim serve | desk | user | token | roster | clear-down | log | simulate | compare``.
 
 Errors go to standard error in one sentence; the exit code is 2 for wrong use and 1 for a failure. What needs the log
 asks the running server where there is one, and opens the log itself where there is none. Accounts are changed in their
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import os
 import secrets
 import sys
@@ -70,16 +69,14 @@ def _serve(arguments: argparse.Namespace) -> None:
         arguments.wrong_use("a practice floor has the agents of its scenario: leave --roster out")
     if not arguments.practice and (arguments.speed, arguments.seed) != (None, None):
         arguments.wrong_use("--speed and --seed belong to --practice")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("tornado.application").setLevel(logging.WARNING)
-    logging.getLogger("tornado.access").setLevel(logging.WARNING)
-    logging.getLogger("coachsim.access").setLevel(logging.INFO if arguments.verbose else logging.WARNING)
+    cli_serve.set_up_logging(verbose=arguments.verbose)
     options = Options(
         data_dir=arguments.data,
         address=arguments.host,
         port=arguments.port,
         roster=arguments.roster,
         desk=arguments.desk,
+        desk_file=arguments.desk_file,
         proxies=cli_serve.proxies_of(arguments),
         identity_provider=arguments.identity_provider,
         sign_out_path=arguments.sign_out_path,
@@ -310,8 +307,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--speed", type=float, metavar="N", help="floor seconds in a second of the wall (practice; 60)")
     serve.add_argument("--seed", type=int, metavar="N", help="which draw of the scenario's days (practice; 1)")
     serve.set_defaults(wrong_use=serve.error)
+    cli_serve.add_desk_option(serve)
     cli_serve.add_proxy_options(serve)
     serve.add_argument("--verbose", action="store_true", help="log every request")
+
+    about = "run the desk (Voila) apart from the server, under another user"
+    cli_serve.add_desk_command(command(commands, "desk", cli_serve.desk, about))
 
     users = group("user", "accounts: who may sign in, and as what")
     add = command(users, "add", _user_add, "add an account; without --password-stdin a password is made and shown once")

@@ -34,7 +34,7 @@ from coachsim.server import (
 )
 from coachsim.server.access import TABLE, Endpoint
 from coachsim.server.base import NoSuchApi, is_loopback
-from coachsim.server.desk import Desk, dashboards
+from coachsim.server.desk import AnyDesk, Desk, dashboards
 from coachsim.server.desk_proxy import DeskProxy, end_signed_out
 from coachsim.server.identity import provider_of
 from coachsim.server.local import ServerFile
@@ -60,7 +60,7 @@ _access_log = logging.getLogger("coachsim.access")
 _logger = logging.getLogger(__name__)
 
 
-def make_app(site: Site, desk: Desk | None) -> web.Application:
+def make_app(site: Site, desk: AnyDesk | None) -> web.Application:
     """All addresses of the front door. What is in no table is not there."""
     sockets: set[DeskProxy] = set()
     site.on_sign_out(lambda: end_signed_out(site, sockets))
@@ -141,7 +141,7 @@ def _logged(handler: web.RequestHandler) -> None:
 class Server:
     """A running front door. ``async with await Server.start(options)`` or ``start`` and ``stop``."""
 
-    def __init__(self, site: Site, desk: Desk | None, http: DoorServer, url: str, file: ServerFile) -> None:
+    def __init__(self, site: Site, desk: AnyDesk | None, http: DoorServer, url: str, file: ServerFile) -> None:
         self.site = site
         self.desk = desk
         self.url = url
@@ -259,12 +259,17 @@ def _url(options: Options, sockets: list[socket.socket]) -> str:
     return f"http://{address}:{sockets[0].getsockname()[1]}"
 
 
-def _desk(options: Options, url: str) -> Desk | None:
+def _desk(options: Options, url: str) -> AnyDesk | None:
     folder = dashboards() if options.desk else None
     if folder is None:
         if options.desk:
             print("There is no folder of dashboards: the desk is left out.", file=sys.stderr)
         return None
+    if options.desk_file is not None:
+        # Imported here, because the locks that it needs are POSIX's.
+        from coachsim.server.desk_apart import DeskApart
+
+        return DeskApart(options.desk_file, folder)
     data = options.data_dir.absolute()
     scenarios = [data / "scenarios", *([options.practice.absolute().parent] if options.practice else [])]
     return Desk(folder, url, data / "cache", orphan_after=options.orphan_after, scenarios=tuple(scenarios))

@@ -10,11 +10,14 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import coachsim
+from coachsim.errors import CoachsimError
 
 _PACKAGE = Path(coachsim.__file__).parent
 _TEMPLATES = _PACKAGE / "pages" / "voila_template"
@@ -32,11 +35,34 @@ def dashboards() -> Path | None:
     return None
 
 
+class AnyDesk(Protocol):
+    """A desk as the front door knows it: of its own (``Desk``), or apart (``desk_apart.py``)."""
+
+    @property
+    def pages(self) -> frozenset[str]:
+        """The names of the pages there are."""
+
+    @property
+    def port(self) -> int | None:
+        """Where Voila listens on this machine; None while it does not."""
+
+    @property
+    def secret(self) -> str:
+        """What Voila has to be shown."""
+
+    def start(self) -> None:
+        """Begins to be there."""
+
+    async def stop(self) -> None:
+        """Ends being there."""
+
+
 @dataclass
 class Desk:
     """Runs Voila and knows where it listens. ``url`` is the front door's address, for the kernels.
 
     ``scenarios`` are folders whose scenarios the what-if page offers, besides those that come with coachsim.
+    ``on_change`` is called when ``port`` has changed.
     """
 
     folder: Path
@@ -45,6 +71,7 @@ class Desk:
     base_url: str = "/desk/"
     orphan_after: float = 90.0
     scenarios: tuple[Path, ...] = ()
+    on_change: Callable[[], None] = lambda: None
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     port: int | None = None
     process: asyncio.subprocess.Process | None = None
@@ -65,10 +92,10 @@ class Desk:
             began = time.monotonic()
             try:
                 await self._run()
-            except (OSError, ValueError, TimeoutError) as error:
+            except (CoachsimError, OSError, ValueError, TimeoutError) as error:
                 _logger.error("the desk did not start: %s", error)
             finally:
-                self.port = None
+                self._listens_at(None)
                 await self._end()
             failures = 0 if time.monotonic() - began > 60 else failures + 1
             wait = min(_LONGEST_WAIT_S, 0.5 * 2**failures)
@@ -96,11 +123,15 @@ class Desk:
         }
         self.process.stdin.write(json.dumps(told).encode() + b"\n")
         line = await asyncio.wait_for(self.process.stdout.readline(), _START_S)
-        self.port = int(line)
+        self._listens_at(int(line))
         _logger.info("the desk is ready")
         while await self.process.stdout.readline():
             pass
         await self.process.wait()
+
+    def _listens_at(self, port: int | None) -> None:
+        self.port = port
+        self.on_change()
 
     def _environment(self) -> dict[str, str]:
         environment = dict(os.environ)

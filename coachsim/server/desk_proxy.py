@@ -13,7 +13,7 @@ from tornado.ioloop import IOLoop
 
 from coachsim.server.access import PAGES, page_roles
 from coachsim.server.base import HEADERS, Refusal, check_cross_site, check_host, explained, sign_in_address
-from coachsim.server.desk import Desk
+from coachsim.server.desk import AnyDesk
 from coachsim.server.identity import identify, session_of
 from coachsim.server.sessions import Caller
 from coachsim.server.site import Site
@@ -58,9 +58,9 @@ class DeskProxy(NamedLocalProxyHandler):
         return site
 
     @property
-    def desk(self) -> Desk:
+    def desk(self) -> AnyDesk:
         """The Voila behind it."""
-        desk: Desk = self.settings["desk"]
+        desk: AnyDesk = self.settings["desk"]
         return desk
 
     @property

@@ -45,6 +45,7 @@ class Options:
     port: int = 8800
     roster: Path | None = None
     desk: bool = True
+    desk_file: Path | None = None  # where a desk apart says how to reach it; None = a desk of its own
     proxies: Proxies | None = None  # whom to believe about a request; None = nobody
     identity_provider: str | None = None
     sign_out_path: str | None = None  # where signing out leads if others signed the visitor in
