@@ -138,6 +138,17 @@ class Forbidden(CoachsimError):
     http_status = 403
 
 
+class TooManyRequests(CoachsimError):
+    """More was asked in a short time than the server takes. ``retry_after``: seconds after which it takes more."""
+
+    code = "too_many_requests"
+    http_status = 429
+
+    def __init__(self, message: str, *, field: str | None = None, retry_after: int = 1):
+        super().__init__(message, field=field)
+        self.retry_after = retry_after
+
+
 class RosterError(CoachsimError):
     """A roster file with faults; ``faults`` has one sentence for each, with its line and column."""
 

@@ -19,6 +19,7 @@ from coachsim.errors import (
     NotSignedIn,
     RosterError,
     ServerUnavailable,
+    TooManyRequests,
     kind_named,
 )
 
@@ -29,6 +30,7 @@ Params = dict[str, str | list[str]]
 ANSWER_S = 20.0
 CONNECT_S = 5.0
 SILENCE_S = 40.0  # the server says something every 15 s; a line silent for longer is dead
+PATIENCE_S = 15.0  # so long at most a request that came too soon is asked again, when the server says
 _BACKOFF_S = (0.3, 1.0, 2.0, 4.0, 8.0)
 
 
@@ -148,17 +150,19 @@ class RemoteClient:
         place = _Place(after)
         tries = 0
         while True:
+            wait = 0
             try:
                 async for item in self._listen(place):
                     tries = 0
                     if item[1] == "signed_out":
                         raise NotSignedIn("You are signed out. Sign in again.")
                     yield item
-            except ServerUnavailable as error:
+            except (ServerUnavailable, TooManyRequests) as error:
+                wait = error.retry_after if isinstance(error, TooManyRequests) else 0
                 if tries == 0:
                     yield place.complete, "reconnecting", {"message": error.message}
             # Spread out, so that a restarted server is not met by everyone at once.
-            await asyncio.sleep(_BACKOFF_S[min(tries, len(_BACKOFF_S) - 1)] * random.uniform(0.7, 1.3))
+            await asyncio.sleep(max(wait, _BACKOFF_S[min(tries, len(_BACKOFF_S) - 1)] * random.uniform(0.7, 1.3)))
             tries += 1
 
     async def _listen(self, place: _Place) -> AsyncIterator[StreamItem]:
@@ -199,12 +203,20 @@ class RemoteClient:
         return self._http
 
     async def _ask(self, method: str, path: str, *, params: Params | None = None, body: Json | None = None) -> Json:
-        try:
-            answer = await self._connection().request(method, path, params=params or None, json=body)
-        except httpx.HTTPError as error:
-            raise _unreachable(self.base_url, error) from error
-        if answer.status_code >= 300:
-            raise _error_of(answer)
+        waited = 0.0
+        while True:
+            try:
+                answer = await self._connection().request(method, path, params=params or None, json=body)
+            except httpx.HTTPError as error:
+                raise _unreachable(self.base_url, error) from error
+            if answer.status_code < 300:
+                break
+            refusal = _error_of(answer)
+            # Refused before anything was done: the same again does nothing twice.
+            if not isinstance(refusal, TooManyRequests) or waited + refusal.retry_after > PATIENCE_S:
+                raise refusal
+            waited += refusal.retry_after
+            await asyncio.sleep(refusal.retry_after)
         if not answer.content:
             return {}
         try:
@@ -270,6 +282,9 @@ def _error_of(answer: httpx.Response) -> CoachsimError:
     kind = kind_named(code)
     if kind is RosterError:
         return RosterError(message, told.get("faults"))
+    if issubclass(kind, TooManyRequests):
+        given = answer.headers.get("Retry-After", "")
+        return TooManyRequests(message, field=field, retry_after=int(given) if given.isdigit() else 1)
     return kind(message, field=field)
 
 

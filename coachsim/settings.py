@@ -20,7 +20,13 @@ FILE_NAME = "settings.toml"
 _CLEAR_DOWN = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _SITE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # field: (least, most) in the unit of its name
-_WHOLE_NUMBERS = {"disconnect_after_s": (0, 86_400), "toast_seconds": (1, 120), "retention_days": (1, 36_500)}
+_WHOLE_NUMBERS = {
+    "disconnect_after_s": (0, 86_400),
+    "toast_seconds": (1, 120),
+    "retention_days": (1, 36_500),
+    "requests_per_second": (1, 1_000_000),
+    "streams_per_account": (1, 1_000_000),
+}
 
 
 def machine_time_zone(environ: Mapping[str, str] | None = None, etc: Path = Path("/etc")) -> str:
@@ -45,7 +51,8 @@ class Settings:
     ``site`` names the site's part of an archive of many; ``floor_name`` is what pages show. ``clear_down`` is the wall
     time, in ``time_zone``, at which the night empties the inboxes. An agent whose last page closed is logged out after
     ``disconnect_after_s`` (0 = never). ``archive``: whether closed days are also written as Parquet.
-    ``retention_days``: how long log and archive keep who read what; None = for good.
+    ``retention_days``: how long log and archive keep who read what; None = for good. ``requests_per_second`` and
+    ``streams_per_account`` are what the server takes of one account (or of one address that is not signed in).
     """
 
     site: str = "main"
@@ -56,6 +63,8 @@ class Settings:
     toast_seconds: int = 8
     archive: bool = True
     retention_days: int | None = None
+    requests_per_second: int = 300
+    streams_per_account: int = 50
 
     def __post_init__(self) -> None:
         faults = {each.name: _fault(each.name, getattr(self, each.name)) for each in fields(self)}

@@ -30,10 +30,12 @@ from coachsim.server import (
     handlers_practice,
     handlers_site,
     handlers_start,
+    limits,
     practice_accounts,
 )
 from coachsim.server.access import TABLE, Endpoint
 from coachsim.server.base import NoSuchApi, is_loopback
+from coachsim.server.bodies import FrontDoor
 from coachsim.server.desk import AnyDesk, Desk, dashboards
 from coachsim.server.desk_proxy import DeskProxy, end_signed_out
 from coachsim.server.identity import provider_of
@@ -46,7 +48,6 @@ from coachsim.settings import Settings
 if TYPE_CHECKING:
     from coachsim.practice import Practice
 
-MAX_BODY = 10 << 20
 _MODULES = (
     handlers_floor,
     handlers_agent,
@@ -83,7 +84,7 @@ def make_app(site: Site, desk: AnyDesk | None) -> web.Application:
         handlers.append((r"/enter", handlers_start.Enter))
     if desk is not None:
         handlers += [(r"/desk/?", web.RedirectHandler, {"url": "/"}), (r"/desk/(.+)", DeskProxy)]
-    return web.Application(
+    return FrontDoor(
         handlers,
         default_handler_class=handlers_site.NotHere,
         site=site,
@@ -180,7 +181,12 @@ class Server:
             raise
         url = _url(options, sockets)
         desk = _desk(options, url)
-        http = DoorServer(make_app(site, desk), proxies=options.proxies, max_body_size=MAX_BODY)
+        http = DoorServer(
+            make_app(site, desk),
+            proxies=options.proxies,
+            max_body_size=limits.MOST_ROSTER,
+            body_timeout=limits.BODY_S,
+        )
         http.add_sockets(sockets)
         file = ServerFile(options.data_dir)
         file.write(url, site.local_token)
@@ -200,6 +206,7 @@ class Server:
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT, then stops."""
         stopping = asyncio.Event()
+        limits.allow_open_files(len(self.site.host.floor.agents))
         # What is there now stays: left to be looked through at every full collection, a floor of 5,000 agents holds
         # the loop up for a fifth of a second.
         gc.collect()

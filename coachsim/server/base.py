@@ -12,12 +12,11 @@ from urllib.parse import urlencode, urlsplit
 
 from tornado import web
 
-from coachsim.errors import CoachsimError, Forbidden, NotFound, NotSignedIn
+from coachsim.errors import CoachsimError, Forbidden, NotFound, NotSignedIn, TooManyRequests
 from coachsim.server.access import Endpoint
 from coachsim.server.identity import identify
 from coachsim.server.sessions import Caller
 from coachsim.server.site import Site
-from coachsim.server.throttle import TooManyAttempts
 
 PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self';"
@@ -30,6 +29,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_CODES = {403: "forbidden", 404: "not_found", 411: "length_required", 413: "too_large", 429: TooManyRequests.code}
 _logger = logging.getLogger(__name__)
 
 
@@ -43,9 +43,10 @@ class MethodNotAllowed(CoachsimError):
 class Refusal(web.HTTPError):
     """An error of HTTP with a sentence of ours, fit to be shown. Tornado's own have words for programmers."""
 
-    def __init__(self, status: int, sentence: str) -> None:
+    def __init__(self, status: int, sentence: str, retry_after: int | None = None) -> None:
         super().__init__(status)
         self.sentence = sentence
+        self.retry_after = retry_after
 
 
 class FrontHandler(web.RequestHandler):
@@ -76,6 +77,7 @@ class FrontHandler(web.RequestHandler):
         """Checks the host, finds out who asks, and checks that it was not another site that made them ask."""
         check_host(self)
         self.caller = await identify(self)
+        check_rate(self, self.caller)
         check_cross_site(self, self.caller)
 
     def log_exception(self, *exc_info: Any) -> None:
@@ -101,6 +103,21 @@ def check_host(handler: web.RequestHandler) -> None:
         return
     if not is_loopback(urlsplit(f"//{handler.request.host}").hostname or ""):
         raise Refusal(403, "This server answers to its own machine only.")
+
+
+def check_rate(handler: web.RequestHandler, caller: Caller | None) -> None:
+    """No account, and no address that is not signed in, asks more often than the settings let it."""
+    site: Site = handler.settings["site"]
+    try:
+        site.rates.count(f"account {caller.name}" if caller else f"address {handler.request.remote_ip}")
+    except TooManyRequests as error:
+        raise Refusal(error.http_status, error.message, error.retry_after) from None
+
+
+def say_when(handler: web.RequestHandler, error: Exception | None) -> None:
+    """Says in a header when to ask again, where the error knows."""
+    if (seconds := getattr(error, "retry_after", None)) is not None:
+        handler.set_header("Retry-After", str(seconds))
 
 
 def check_cross_site(handler: web.RequestHandler, caller: Caller | None) -> None:
@@ -214,15 +231,14 @@ class ApiHandler(FrontHandler):
     def fail(self, error: CoachsimError) -> None:
         """Answers with an error."""
         self.set_status(error.http_status)
-        if isinstance(error, TooManyAttempts):
-            self.set_header("Retry-After", str(error.retry_after))
+        say_when(self, error)
         if isinstance(error, NotSignedIn):
             self.set_header("WWW-Authenticate", "Bearer")
         self.send(error_json(error.code, error.message, field=error.field, faults=getattr(error, "faults", None)))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Whatever else went wrong, in the same shape."""
-        reason, message = explained(status_code, kwargs)
+        reason, message = explained(self, status_code, kwargs)
         self.send(error_json(reason, message))
 
 
@@ -234,10 +250,11 @@ class NoSuchApi(ApiHandler):
         self.fail(NotFound("There is no such address in the API."))
 
 
-def explained(status: int, kwargs: dict[str, Any]) -> tuple[str, str]:
+def explained(handler: web.RequestHandler, status: int, kwargs: dict[str, Any]) -> tuple[str, str]:
     """A code and a sentence for an error that tornado raises; nothing of an exception's inside gets out."""
     raised = kwargs.get("exc_info", (None, None, None))[1]
-    code = {403: "forbidden", 404: "not_found"}.get(status, "bad_request")
+    say_when(handler, raised)
+    code = _CODES.get(status, "bad_request")
     if status >= 500:
         return "server_error", "Something went wrong in the server; its log says what."
     if isinstance(raised, Refusal):

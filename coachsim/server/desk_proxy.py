@@ -12,7 +12,7 @@ from tornado import httpclient, httputil, web
 from tornado.ioloop import IOLoop
 
 from coachsim.server.access import PAGES, page_roles
-from coachsim.server.base import HEADERS, Refusal, check_cross_site, check_host, explained, sign_in_address
+from coachsim.server.base import HEADERS, Refusal, check_cross_site, check_host, check_rate, explained, sign_in_address
 from coachsim.server.desk import AnyDesk
 from coachsim.server.identity import identify, session_of
 from coachsim.server.sessions import Caller
@@ -84,6 +84,7 @@ class DeskProxy(NamedLocalProxyHandler):
         path = unquote(self.path_args[0]) if self.path_args else ""
         websocket = self.request.headers.get("Upgrade", "").lower() == "websocket"
         self.caller = await identify(self)
+        check_rate(self, self.caller)
         if self.caller is None or self.caller.via != "session":
             if self.request.method == "GET" and not websocket:
                 self.redirect(sign_in_address(self))
@@ -177,7 +178,7 @@ class DeskProxy(NamedLocalProxyHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """An error as a page of one sentence."""
         self.set_header("Content-Type", "text/html; charset=utf-8")
-        _, message = explained(status_code, kwargs)
+        _, message = explained(self, status_code, kwargs)
         self.finish(_page(self, "error.html", status=status_code, message=message))
 
     # --- websockets ---

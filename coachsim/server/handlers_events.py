@@ -15,6 +15,7 @@ class Events(ApiHandler):
     async def on_get(self) -> None:
         """Starts the stream; ``Last-Event-ID`` (a reconnect) goes before ``?after=`` (the first connect)."""
         after = self._after()
+        self.site.streams.check_room(self.who)
         account = self.who.account
         watches = bool(account.roles & WATCHERS[self.site.practice is not None])
         # Someone who is agent and supervisor opens the agent's page in a browser; a desk's kernel comes by ticket.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,8 @@ from tornado import web
 
 from coachsim.errors import CoachsimError, InvalidInput
 from coachsim.server.access import AGENT_PAGE, SEAT_PAGE
-from coachsim.server.accounts import (
-    MIN_PASSWORD,
-    Account,
-    checked,
-    checked_password,
-    hash_password,
-    verify_password,
-)
-from coachsim.server.base import FrontHandler, Refusal, explained, sign_in_address
+from coachsim.server.accounts import MIN_PASSWORD, Account, checked, checked_password
+from coachsim.server.base import FrontHandler, Refusal, explained, say_when, sign_in_address
 from coachsim.server.identity import clear_session_cookie, session_cookie, set_session_cookie
 
 _NO_ACCOUNT = "You are not signed on, or there is no account in your name here. Ask an admin of coachsim to add one."
@@ -44,12 +36,13 @@ class PageHandler(FrontHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """An error as a page of one sentence."""
-        _, message = explained(status_code, kwargs)
+        _, message = explained(self, status_code, kwargs)
         self.render("error.html", status=status_code, message=message)
 
     def refuse(self, template: str, error: CoachsimError, **names: Any) -> None:
         """Shows a form again, with what was wrong."""
         self.set_status(error.http_status)
+        say_when(self, error)
         self.render(template, fault=error.message, **names)
 
     def require(self, roles: frozenset[str]) -> bool:
@@ -73,8 +66,9 @@ class PageHandler(FrontHandler):
         site = self.site
         address = self.request.remote_ip or ""
         site.throttle.check(name, address)
-        async with site.hashing:
-            good = await asyncio.to_thread(verify_password, site.accounts.password_hash(name), password)
+        good = await site.hashing.verify(
+            site.accounts.password_hash(name), password, still=lambda: site.throttle.check(name, address)
+        )
         account = site.accounts.active(name)
         if not good or account is None or not site.may_sign_in(account):
             site.throttle.failed(name, address)
@@ -160,8 +154,7 @@ class Password(PageHandler):
         except CoachsimError as error:
             self.refuse("password.html", error)
             return
-        async with self.site.hashing:
-            hashed = await asyncio.to_thread(hash_password, new)
+        hashed = await self.site.hashing.hash(new)
         self.site.accounts.set_password(name, hashed, actor=name)
         await self.sign_in(account)
         self.site.signed_out()
@@ -192,8 +185,7 @@ class Setup(PageHandler):
         try:
             account = checked(Account(name, frozenset({"admin"})))
             password = checked_password(self.get_body_argument("password", "", strip=False))
-            async with self.site.hashing:
-                hashed = await asyncio.to_thread(hash_password, password)
+            hashed = await self.site.hashing.hash(password)
             self._allowed()
             self.site.accounts.add(account, hashed, actor="setup")
         except CoachsimError as error:
@@ -247,7 +239,7 @@ class OwnFiles(web.StaticFileHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """One line."""
         self.set_header("Content-Type", "text/plain")
-        self.finish(explained(status_code, kwargs)[1])
+        self.finish(explained(self, status_code, kwargs)[1])
 
 
 def _local(address: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from coachsim.host import FloorHost
@@ -55,6 +55,7 @@ class _FloorGauges(Collector):
         """The gauges as they are now."""
         yield GaugeMetricFamily("coachsim_streams", "Open event streams", len(self._streams))
         yield GaugeMetricFamily("coachsim_agent_pages", "Agents with a page open", self._streams.connected_agents)
+        yield CounterMetricFamily("coachsim_streams_dropped", "Streams that did not read", self._streams.dropped)
         yield GaugeMetricFamily("coachsim_event_seq", "Newest committed event", self._host.seq)
         said = "Longest time in the last minute that the server's loop was held up"
         yield GaugeMetricFamily("coachsim_loop_stall_seconds_max", said, self._stalls.longest)

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from coachsim.errors import InvalidInput
 
-MAX_JSON = 1 << 20
 MAX_ID = (1 << 63) - 1
 MAX_TOASTS = 1_000
 
@@ -81,8 +80,6 @@ Body = TypeVar("Body", bound=_Body)
 
 def parse(model: type[Body], raw: bytes) -> Body:
     """The body as ``model``; ``InvalidInput`` for what is not JSON or not this shape. No body is an empty object."""
-    if len(raw) > MAX_JSON:
-        raise InvalidInput(f"The body has {len(raw):,} bytes; {MAX_JSON:,} is the most.")
     try:
         data = json.loads(raw) if raw.strip() else {}
     except (ValueError, RecursionError):

@@ -18,6 +18,8 @@ from coachsim.host import FloorHost
 from coachsim.keeping import Keeping
 from coachsim.models import AgentChanged, Event
 from coachsim.server.accounts import Account, Accounts, in_order
+from coachsim.server.hashing import Hashing
+from coachsim.server.limits import Rates
 from coachsim.server.metrics import Metrics
 from coachsim.server.practice_accounts import ShownAccount
 from coachsim.server.proxies import Proxies
@@ -82,6 +84,7 @@ class Site:
         self.accounts = Accounts(store)
         self.sessions = Sessions(store, self.accounts, secret)
         self.throttle = Throttle()
+        self.rates = Rates(host.settings.requests_per_second)
         self.streams = Streams(host, self.still, self._plays)
         self.seats = Seats(practice, self.streams, self.still, patience=options.seat_patience)
         self.stalls = Stalls()
@@ -90,7 +93,7 @@ class Site:
         first = options.passwords and not self.accounts.list()
         self.setup_token = secrets.token_urlsafe(24) if first else None
         self.shown: list[ShownAccount] = []
-        self.hashing = asyncio.Semaphore(2)  # argon2 takes 64 MB each
+        self.hashing = Hashing()
         self.reading = asyncio.Semaphore(2)  # snapshots of the log that are made at a time
         self._outside: dict[str, str] = {}
         self._sign_out_watchers: list[Callable[[], None]] = [self.streams.check, self.seats.signed_out]
@@ -178,6 +181,7 @@ class Site:
         if self.keeping is not None:
             await self.keeping.close()
         self.stalls.close()
+        self.hashing.close()
         self._unwatch()
         await self.seats.close()
         self.streams.close()

@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,7 @@ from tornado.iostream import IOStream, StreamBufferFullError, StreamClosedError
 
 from coachsim import frames
 from coachsim.client import floor_notice
-from coachsim.errors import CoachsimError, LogError
+from coachsim.errors import CoachsimError, LogError, TooManyRequests
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
 from coachsim.models import AgentChanged, Event, Sent
@@ -29,7 +30,9 @@ HEARTBEAT_S = 15
 FLUSH_S = 0.01
 _PACE_EVERY = 5
 _MOST_WAITING = 1 << 20
+_MOST_TOLD_AGAIN = 1 << 18  # beyond this, fetching the list afresh is less
 _SEND_BUFFER = 1 << 17  # what the system keeps besides, for each stream; left alone it grows to 4 MB
+_UNREAD_MS = 40_000  # a line on which nothing arrives for so long is dead, though nobody has said so
 _HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-store\r\n"
     b"X-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\nretry: 2000\n\n"
@@ -63,9 +66,8 @@ class Stream:
             self.socket.write(data)
         except StreamClosedError:
             pass  # its close callback takes it off the lists
-        except StreamBufferFullError:
-            _logger.warning("a stream of %s does not keep up and is dropped", self.caller.name)
-            self.socket.close()
+        except StreamBufferFullError as error:
+            self.socket.close(error)
 
     def end(self) -> None:
         """Says that the sign-in has ended, and closes."""
@@ -91,10 +93,12 @@ class Streams:
     def __init__(
         self, host: FloorHost, still: Callable[[Caller], bool], plays: Callable[[str], bool] = lambda agent_id: False
     ) -> None:
+        self.dropped = 0
         self._host = host
         self._still = still
         self._plays = plays
         self._all: set[Stream] = set()
+        self._of_account: Counter[str] = Counter()
         self._by_agent: dict[str, set[Stream]] = {}
         self._by_scope: dict[Scope, _Watched] = {}
         self._slots = 0
@@ -115,14 +119,26 @@ class Streams:
 
     # --- opening and closing ---
 
+    def check_room(self, caller: Caller) -> None:
+        """Raises ``TooManyRequests`` where this account has as many streams open as it may."""
+        most = self._host.settings.streams_per_account
+        if self._of_account[caller.name] >= most:
+            raise TooManyRequests(
+                f"{most} pages or scripts listen as {caller.name} already, the most for one account. Close some.",
+                retry_after=HEARTBEAT_S,
+            )
+
     def open(self, stream: Stream, after: int | None) -> None:
         """Takes a stream on. It is first told what it missed after event ``after`` (None = from now on)."""
         stream.slot = self._slots = (self._slots + 1) % HEARTBEAT_S
         stream.socket.max_write_buffer_size = _MOST_WAITING
         stream.socket.set_nodelay(True)
         stream.socket.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; elsewhere it takes the system a quarter of an hour
+            stream.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS)
         stream.write(_HEAD + self._catch_up(stream, after))
         self._all.add(stream)
+        self._of_account[stream.caller.name] += 1
         stream.socket.set_close_callback(lambda: self._gone(stream))
         if stream.agent_id is not None:
             pages = self._by_agent.setdefault(stream.agent_id, set())
@@ -134,6 +150,12 @@ class Streams:
 
     def _gone(self, stream: Stream) -> None:
         self._all.discard(stream)
+        self._of_account[stream.caller.name] -= 1
+        if not self._of_account[stream.caller.name]:
+            del self._of_account[stream.caller.name]
+        if isinstance(stream.socket.error, StreamBufferFullError | TimeoutError):
+            self.dropped += 1
+            _logger.warning("a stream of %s did not read and was dropped", stream.caller.name)
         if stream.agent_id is not None and (pages := self._by_agent.get(stream.agent_id)) is not None:
             pages.discard(stream)
             if not pages:
@@ -166,6 +188,8 @@ class Streams:
             told = [encode(seq, "reset", {})]
         else:
             told = []
+        if sum(map(len, told)) > _MOST_TOLD_AGAIN:
+            told = [encode(seq, "reset", {})]
         position = after if told else seq
         return b"".join([encode(position, "heartbeat", {"as_of": position}), *told])
 

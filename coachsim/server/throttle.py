@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from coachsim.errors import CoachsimError
+from coachsim.errors import TooManyRequests
 
 WINDOW_S = 300.0
 PER_NAME_AND_ADDRESS = 5
@@ -15,15 +15,14 @@ PER_ADDRESS = 50
 _MOST_KEYS = 50_000
 
 
-class TooManyAttempts(CoachsimError):
-    """Too many wrong passwords in the last minutes. ``retry_after`` is in seconds."""
+class TooManyAttempts(TooManyRequests):
+    """Too many wrong passwords in the last minutes."""
 
     code = "too_many_attempts"
-    http_status = 429
 
-    def __init__(self, retry_after: float) -> None:
-        self.retry_after = max(1, round(retry_after))
-        super().__init__(f"Too many failed sign-ins. Try again in {self.retry_after} seconds.")
+    def __init__(self, seconds: float) -> None:
+        wait = max(1, round(seconds))
+        super().__init__(f"Too many failed sign-ins. Try again in {wait} seconds.", retry_after=wait)
 
 
 class Throttle:

@@ -22,7 +22,7 @@ export function address(path) {
 const cookie = (name) =>
 	decodeURIComponent(document.cookie.split("; ").find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1) ?? "");
 
-async function request(method, path, body) {
+async function request(method, path, body, tries = 9) {
 	const headers = method === "GET" ? {} : { "X-XSRFToken": cookie("_xsrf") };
 	if (body) headers["Content-Type"] = "application/json";
 	let response;
@@ -32,6 +32,10 @@ async function request(method, path, body) {
 		});
 	} catch {
 		throw new ApiError("The server could not be reached. Check the connection and try again.");
+	}
+	if (response.status === 429 && tries) { // nothing was done
+		await new Promise((resolve) => setTimeout(resolve, 1e3 * response.headers.get("Retry-After")));
+		return request(method, path, body, tries - 1);
 	}
 	const answer = await response.json().catch(() => null); // a failure that is not JSON is told by its status
 	if (response.ok) return answer;

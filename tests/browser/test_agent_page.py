@@ -433,6 +433,15 @@ async def test_a_change_that_is_refused_is_said_in_a_sentence(rig, page, page_lo
     await expect(alert).to_have_count(0)
 
 
+async def test_a_change_that_comes_too_soon_is_sent_again_when_the_server_says(rig, page, page_log):
+    page_log.expect("429")
+    refused = {"status": 429, "headers": {"Retry-After": "1"}, "json": {}}
+    await page.route("**/api/agents/*/state", lambda route: route.fulfill(**refused), times=2)
+    await choose(page, "Log out")
+    await expect(page.locator("#state")).to_have_text("logged out")
+    await expect(page.get_by_role("alert")).to_have_count(0)
+
+
 async def test_a_reading_that_does_not_get_through_is_sent_again(rig, page, page_log):
     page_log.expect("503")
     message = await rig.send("read me")

@@ -56,6 +56,12 @@ def test_the_endpoints_and_their_roles_are_those_of_the_access_table():
     }
 
 
+def test_refusals_of_what_is_too_much_are_described():
+    assert [key for key, operation in OPERATIONS.items() if "429" not in operation["responses"]] == []
+    with_body = {key for key, operation in OPERATIONS.items() if "requestBody" in operation}
+    assert {key for key, operation in OPERATIONS.items() if "413" in operation["responses"]} == with_body
+
+
 @pytest.mark.parametrize("key", MODELS, ids=" ".join)
 def test_bodies_have_the_fields_that_are_described(key):
     described = resolved(OPERATIONS[key]["requestBody"]["content"]["application/json"]["schema"])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from coachsim.models import Agent
-from tests.serving import Served, listening, next_frame, serve, until
+from tests.serving import Served, add_account, listening, next_frame, serve, until
 
 
 def send(client, body="Hello", *, to=None):
@@ -127,21 +129,75 @@ def test_an_id_that_is_none_is_refused(shared: Served, after: str):
         assert (answer.status_code, answer.json()["error"]["field"]) == (422, "after")
 
 
+def deaf_line(served: Served, name: str) -> socket.socket:
+    """A stream of this account from which nobody reads."""
+    deaf = socket.socket()
+    host, port = served.url.removeprefix("http://").split(":")
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    deaf.connect((host, int(port)))
+    head = f"Host: {host}\r\nAuthorization: Bearer {served.token(name)}\r\n\r\n"
+    deaf.sendall(f"GET /api/events HTTP/1.1\r\n{head}".encode())
+    return deaf
+
+
+def metric(client, name: str) -> float:
+    return float(re.search(rf"^{name} (\S+)$", client.get("/metrics").text, re.MULTILINE)[1])
+
+
+def memory_mb(process_id: int) -> float:
+    status = Path(f"/proc/{process_id}/status").read_text(encoding="utf-8")
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
+
+
 def test_a_stream_that_nobody_reads_is_dropped_and_the_others_go_on(data):
     crowd = [Agent(f"agent-number-{number:04}", f"Agent {number}", "Blue") for number in range(1_000)]
-    with serve(data, people=crowd) as served, socket.socket() as deaf, served.client("sup") as sup:
-        host, port = served.url.removeprefix("http://").split(":")
-        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        deaf.connect((host, int(port)))
-        head = f"Host: {host}\r\nAuthorization: Bearer {served.token('sup')}\r\n\r\n"
-        deaf.sendall(f"GET /api/events HTTP/1.1\r\n{head}".encode())
-        only_one = "coachsim_streams 1.0"
-        until(lambda: only_one in sup.get("/metrics").text, "the stream is open")
+    with serve(data, people=crowd) as served, served.client("sup") as sup, deaf_line(served, "sup"):
+        until(lambda: metric(sup, "coachsim_streams") == 1, "the stream is open")
         with served.client("sup") as other, listening(other) as frames:
             for number in range(200):  # each some 20 kB to a supervisor
                 send(sup, f"{number}")
                 assert next_frame(frames, "message")[2]["body"] == f"{number}"
-                if number % 10 == 0 and only_one in sup.get("/metrics").text:
+                if number % 10 == 0 and metric(sup, "coachsim_streams") == 1:
                     break  # the one that reads is left
             else:
                 raise AssertionError("the deaf stream was kept")
+            assert metric(sup, "coachsim_streams_dropped_total") == 1
+
+
+def test_pages_that_do_not_read_cost_little_and_lose_nothing(data):
+    crowd = [Agent(f"deaf{number}", f"Agent {number}", "Blue") for number in range(20)]
+    for agent in crowd:
+        add_account(data, agent.agent_id, "agent", agent_id=agent.agent_id)
+    with serve(data, people=crowd) as served, served.client("sup") as sup, ExitStack() as stack:
+        log_in(served, *[agent.agent_id for agent in crowd])
+        began = sup.get("/api/agents").json()["as_of"]
+        for agent in crowd:
+            stack.enter_context(deaf_line(served, agent.agent_id))
+        until(lambda: metric(sup, "coachsim_streams") == len(crowd), "the streams are open")
+        before = memory_mb(served.process.pid)
+        sent = []
+        while metric(sup, "coachsim_streams_dropped_total") < len(crowd):
+            sent.append(send(sup, f"{len(sent):06}" + "\U0001f600" * 990)["message_id"])  # 12 kB as a frame
+            assert len(sent) < 400, "the deaf streams were kept"
+        assert metric(sup, "coachsim_streams") == 0
+        assert memory_mb(served.process.pid) - before < 1.5 * len(crowd) + 20
+        until(lambda: not any(row["connected"] for row in sup.get("/api/agents").json()["agents"]), "they are gone")
+        # Less than this is told again; this much, every time, would be dropped every time.
+        with served.client("deaf0") as back, listening(back, headers={"Last-Event-ID": str(began)}) as frames:
+            assert [next(frames)[1], next(frames)[1]] == ["heartbeat", "reset"]
+            assert [message["message_id"] for message in back.get("/api/inbox").json()["messages"]] == sent
+            send(sup, "and now")
+            assert next_frame(frames, "message")[2]["body"] == "and now"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system keeps dead lines for longer")
+def test_a_page_that_is_gone_without_a_word_is_noticed(data):
+    with serve(data) as served, served.client("sup") as sup, deaf_line(served, "a1"):
+        log_in(served, "a1")
+        until(lambda: row(sup, "a1")["connected"], "the page is there")
+        for number in range(40):  # enough to fill what the system keeps, less than what the server does
+            send(sup, f"{number:06}" + "\U0001f600" * 990, to=["a1"])
+        assert row(sup, "a1")["connected"]
+        until(lambda: not row(sup, "a1")["connected"], "the line is given up", seconds=100)
+        assert metric(sup, "coachsim_streams_dropped_total") == 1

@@ -10,7 +10,7 @@ import tornado.httpserver
 import tornado.web
 from tornado.testing import bind_unused_port
 
-from coachsim.errors import AudienceChanged, InvalidInput, NotSignedIn, ServerUnavailable, UnknownAgent
+from coachsim.errors import AudienceChanged, InvalidInput, NotSignedIn, ServerUnavailable, TooManyRequests, UnknownAgent
 from coachsim.remote import RemoteClient
 
 
@@ -35,6 +35,11 @@ class Events(tornado.web.RequestHandler):
         script["listened"].append((self.get_argument("after"), self.request.headers.get("Last-Event-ID")))
         script["headers"] = dict(self.request.headers)
         steps = script["streams"].pop(0) if script["streams"] else [401]
+        if steps == [429]:
+            self.set_status(429)
+            self.set_header("Retry-After", "1")
+            self.finish({"error": {"code": "too_many_requests", "message": "Too many listen. Close some."}})
+            return
         if steps == [401]:
             self.set_status(401)
             self.finish({"error": {"code": "not_signed_in", "message": "Your session has ended."}})
@@ -172,6 +177,21 @@ async def test_a_silent_line_is_opened_again(served, client) -> None:
     served["streams"] += [[frame(5, "heartbeat", {}), "hang"], [frame(6, "agent", {}), "hang"]]
     items = await take(client, 3, after=5)
     assert [name for _, name, _ in items] == ["heartbeat", "reconnecting", "agent"]
+
+
+async def test_a_stream_for_which_there_is_no_room_is_asked_for_again(served, client) -> None:
+    served["streams"] += [[429], [frame(6, "agent", {}), "hang"]]
+    items = await take(client, 2, after=5)
+    assert items[0] == (5, "reconnecting", {"message": "Too many listen. Close some."})
+    assert items[1][:2] == (6, "agent")
+
+
+async def test_what_is_asked_too_often_for_long_is_an_error(served, client, monkeypatch) -> None:
+    monkeypatch.setattr("coachsim.remote.PATIENCE_S", 1.0)
+    served["answers"] += [(429, {"error": {"code": "too_many_requests", "message": "Too many."}})] * 2
+    with pytest.raises(TooManyRequests, match="Too many"):
+        await client.floor()
+    assert len(served["asked"]) == 2
 
 
 async def test_a_message_may_hold_any_line_separator(served, client) -> None:

@@ -36,6 +36,8 @@ def test_every_field_can_be_set(tmp_path: Path) -> None:
         toast_seconds = 20
         archive = false
         retention_days = 90
+        requests_per_second = 1_000
+        streams_per_account = 5
     """
     settings = load(tmp_path, text)
     assert settings == Settings(
@@ -47,6 +49,8 @@ def test_every_field_can_be_set(tmp_path: Path) -> None:
         toast_seconds=20,
         archive=False,
         retention_days=90,
+        requests_per_second=1_000,
+        streams_per_account=5,
     )
     assert all(field.name in text for field in fields(Settings))
 
