@@ -83,12 +83,16 @@ class Sessions:
         """A new session; returns the secret that goes into the cookie."""
         raw = secrets.token_urlsafe(32)
         moment = now()
-        with self._store.change() as db:
-            db.execute("DELETE FROM session WHERE seen_at < ? OR began_at < ?", (moment - IDLE, moment - LONGEST))
+        session = _Session(_hash(raw), account.name, moment, moment)
+        ticket = _hash(self.ticket(raw))
+        self._load()
+        # Quiet, as it takes nobody's sign-in away: were all accounts and sessions looked up anew after each, thousands
+        # who sign in at 09:00 would hold the loop up for minutes.
+        with self._store.change(quiet=True) as db:
             db.execute(
-                "INSERT INTO session VALUES (?, ?, ?, ?, ?)",
-                (_hash(raw), _hash(self.ticket(raw)), account.name, moment, moment),
+                "INSERT INTO session VALUES (?, ?, ?, ?, ?)", (session.key, ticket, session.account, moment, moment)
             )
+        self._by_key[session.key] = self._by_ticket[ticket] = session
         return raw
 
     def end(self, key: str) -> None:
@@ -130,13 +134,15 @@ class Sessions:
         return Caller(account, via, session.key)
 
     def write_seen(self) -> None:
-        """Puts down which sessions were used since the last time. Called once a minute, not at every request."""
-        if not self._unwritten:
-            return
+        """Puts down which sessions were used since the last time, and takes away those that have run out. Called once
+        a minute, not at every request.
+        """
         used = [(self._seen[key], key) for key in self._unwritten]
         self._unwritten.clear()
+        moment = now()
         with self._store.change(quiet=True) as db:
             db.executemany("UPDATE session SET seen_at = max(seen_at, ?) WHERE session_hash = ?", used)
+            db.execute("DELETE FROM session WHERE seen_at < ? OR began_at < ?", (moment - IDLE, moment - LONGEST))
 
     # --- API tokens ---
 
