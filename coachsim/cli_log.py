@@ -33,6 +33,8 @@ def add_commands(group: Any, command: Callable[..., argparse.ArgumentParser]) ->
     _days(export)
     backup = command(group, "backup", _backup, "copy the log, also while the server runs")
     backup.add_argument("file", type=Path, metavar="FILE")
+    about = "bring a log of an earlier version to today's format; the old one is kept beside it"
+    command(group, "upgrade", _upgrade, about).add_argument("file", type=Path, metavar="FILE")
 
 
 def _asks_a_server(parser: argparse.ArgumentParser) -> None:
@@ -126,6 +128,21 @@ def _backup(arguments: argparse.Namespace) -> None:
         with LogWriter.open(log) as writer:
             writer.backup(path)
     print(f"The log was copied to {path}.")
+
+
+def _upgrade(arguments: argparse.Namespace) -> None:
+    from coachsim.errors import LogOutdated
+    from coachsim.log_file import open_for_reading
+    from coachsim.log_upgrade import upgrade
+
+    path: Path = arguments.file
+    try:
+        open_for_reading(path).close()
+    except LogOutdated:
+        kept = upgrade(path)
+        print(f"{path} is of today's format now; the old log is {kept.name}.")
+    else:
+        print(f"{path} is of today's format already.")
 
 
 # --- the summary ---

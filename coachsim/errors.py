@@ -186,6 +186,12 @@ class LogDamaged(LogError):
     code = "log_damaged"
 
 
+class LogOutdated(LogError):
+    """The log is of an earlier format, which has to be brought up to date before it can be read."""
+
+    code = "log_outdated"
+
+
 class WrongFolder(LogError):
     """The data folder belongs to another mode, scenario or seed."""
 

@@ -15,11 +15,14 @@ from typing import Any
 import duckdb
 
 from coachsim import __version__
-from coachsim.errors import LogDamaged, LogError, LogLocked, LogUnavailable
+from coachsim.errors import LogDamaged, LogError, LogLocked, LogOutdated, LogUnavailable
 from coachsim.records import to_json
 
 FORMAT = 1
-"""The version of schema.sql. A log with a higher one is refused; raise it when an older coachsim could misread."""
+"""The version of schema.sql. A log with a higher one is refused, one with a lower one brought up to this.
+
+Raise it when an older coachsim could misread, keep a log of it in tests/fixtures, and see log_upgrade.py.
+"""
 
 _Config = dict[str, str | bool | int | float | list[str]]
 
@@ -63,12 +66,19 @@ class Run:
 def open_for_writing(path: Path, run: Run | None) -> duckdb.DuckDBPyConnection:
     """Opens the log at ``path``, made anew if there is none; this process then owns it.
 
-    Raises ``LogLocked``, ``LogDamaged`` or ``LogUnavailable``.
+    One of an earlier format is brought to today's first, and kept as it was beside it (log_upgrade.py). Raises
+    ``LogLocked``, ``LogDamaged`` or ``LogUnavailable``.
     """
     is_new = not path.exists()
     if is_new:
         _create(path, run or Run())
-    return _open(path, _writer_config(), read_only=False, whole=is_new)
+    try:
+        return _open(path, _writer_config(), read_only=False, whole=is_new)
+    except LogOutdated:
+        from coachsim.log_upgrade import upgrade  # which stands on this module
+
+        upgrade(path)
+        return _open(path, _writer_config(), read_only=False)
 
 
 def open_unfinished(path: Path, run: Run) -> duckdb.DuckDBPyConnection:
@@ -165,7 +175,7 @@ def _create(path: Path, run: Run) -> None:
 
 def _fill(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
     """Makes a log's tables, with what wrote it."""
-    connection.execute(resources.files("coachsim").joinpath("schema.sql").read_text(encoding="utf-8"))
+    connection.execute(schema())
     connection.execute(
         "INSERT INTO run_info VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
@@ -181,6 +191,16 @@ def _fill(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
             to_json(run.detail),
         ],
     )
+
+
+def schema() -> str:
+    """The SQL that makes the tables and views of a log of today's format."""
+    return resources.files("coachsim").joinpath("schema.sql").read_text(encoding="utf-8")
+
+
+def connect(path: Path) -> duckdb.DuckDBPyConnection:
+    """The database at ``path``, made if it is not there, with no check whether it is a log: for what makes one."""
+    return duckdb.connect(str(path), config=_writer_config())
 
 
 def discard(unfinished: Path) -> None:
@@ -274,6 +294,11 @@ def _check(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         raise LogDamaged(
             f"The log {path} was written by a newer version of coachsim (log format {written}, this version knows up"
             f" to {FORMAT}). Update coachsim on this machine."
+        )
+    if written < FORMAT:
+        raise LogOutdated(
+            f"The log {path} is of an earlier format ({written}; this version of coachsim has {FORMAT}). Bring it up to"
+            f" date with 'coachsim log upgrade {path.name}'; the old one is kept beside it."
         )
     count, first, last = _one(connection, "SELECT count(*), min(seq), max(seq) FROM events")
     if count and count != last - first + 1:
