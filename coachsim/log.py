@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +124,10 @@ class MessageLog:
 
     def newest(self) -> datetime | None:
         """The moment of the newest event, UTC without a zone: the log knows of nothing later. None in an empty log."""
+        return self._newest
+
+    @cached_property
+    def _newest(self) -> datetime | None:
         found = self.sql("SELECT happened_at FROM events ORDER BY seq DESC LIMIT 1").happened_at
         return None if found.empty else found[0].to_pydatetime()
 

@@ -29,7 +29,9 @@ _PART, _OLD, _GONE = ".part", ".old", ".gone"
 
 # What each file of a day holds; {events} are the day's events, {day} its label. ``seq`` orders what has the same time.
 _QUERIES = {
-    "deliveries": "SELECT * EXCLUDE (day) FROM closed_deliveries WHERE day = {day} ORDER BY message_id, agent_id",
+    "deliveries": """
+        SELECT * EXCLUDE (day, hour, priority, sender) FROM closed_deliveries WHERE day = {day}
+        ORDER BY message_id, agent_id""",
     "messages": """
         SELECT message_id, sent_at, sender, audience, body, priority, ack_required, expires_at, recipients, seq
         FROM closed_messages WHERE day = {day} ORDER BY seq""",

@@ -116,6 +116,20 @@ def open_for_reading(path: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def counted_by(deliveries: str, messages: str, days: str) -> str:
+    """A query: the rows of ``deliveries`` with the columns of ``closed_deliveries`` that tell what they are counted by.
+
+    All three are names of tables or queries in parentheses; needed where deliveries come from elsewhere than the open
+    day's view (schema.sql), without these columns.
+    """
+    zone = "coalesce(day.time_zone, (SELECT any_value(time_zone) FROM run_info), 'UTC')"
+    return (
+        f"SELECT delivery.*, CAST(hour(timezone({zone}, timezone('UTC', delivery.sent_at))) AS TINYINT) AS hour,"
+        f" about.priority, about.sender FROM {deliveries} AS delivery LEFT JOIN {messages} AS about USING (message_id)"
+        f" LEFT JOIN {days} AS day ON day.day = delivery.day"
+    )
+
+
 def quoted(name: str | Path) -> str:
     """A path as an SQL string."""
     return "'" + str(name).replace("'", "''") + "'"

@@ -22,7 +22,7 @@ import duckdb
 
 from coachsim import log_snapshot
 from coachsim.errors import LogDamaged, LogError
-from coachsim.log_file import FORMAT, Run, discard, open_for_reading, open_for_writing, quoted
+from coachsim.log_file import FORMAT, Run, counted_by, discard, open_for_reading, open_for_writing, quoted
 from coachsim.log_snapshot import METADATA, PARTS
 
 _INTO = {"run": "run_info", "deliveries": "closed_deliveries"}
@@ -119,8 +119,12 @@ def _build(path: Path, folder: Path, tables: Sequence[str], about: dict[str, Any
         for table in tables:
             file = folder / f"{table}.parquet"
             into = _INTO.get(table) or table.replace("all_", "closed_")
-            names = ", ".join(_columns(connection, into) & _columns(connection, f"read_parquet({quoted(file)})"))
-            connection.execute(f"INSERT INTO {into} BY NAME SELECT {names} FROM read_parquet({quoted(file)})")
+            given = f"read_parquet({quoted(file)})"
+            names = ", ".join(_columns(connection, into) & _columns(connection, given))
+            rows = f"SELECT {names} FROM {given}"
+            if into == "closed_deliveries":
+                rows = counted_by(f"({rows})", "closed_messages", "closed_days")
+            connection.execute(f"INSERT INTO {into} BY NAME {rows}")
             discard(file)
         if about["newest"] is not None:
             newest = datetime.fromisoformat(about["newest"])

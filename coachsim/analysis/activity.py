@@ -7,11 +7,12 @@ from typing import Any
 import pandas as pd
 
 from coachsim.analysis.arguments import names
-from coachsim.analysis.keys import KEYS, OVERLAPPING, QUARTER, Question, checked, columns, memberships, typed, zone
+from coachsim.analysis.keys import KEYS, OVERLAPPING, Question, checked, columns, memberships, typed, zone
 from coachsim.log import MessageLog
 
 _AGENTS = ("team", "campaign", "list", "queue", "hour", "day", "agent_id")
 _HOUR = 3_600_000_000  # in microseconds
+_QUARTER = 900_000_000  # time zones' offsets are whole quarters of an hour, so each lies in one local hour
 _MINUTE = 60_000_000
 
 
@@ -140,9 +141,9 @@ def _pieces(only_teams: str) -> str:
 def _unit(log: MessageLog) -> int:
     """Microseconds of which each beginning of a day or an hour is a multiple: a quarter of an hour, or a minute."""
     begun = log.sql(
-        "SELECT count(*) AS between FROM days WHERE epoch_us(began_at) % $quarter > 0", {"quarter": QUARTER}
+        "SELECT count(*) AS between FROM days WHERE epoch_us(began_at) % $quarter > 0", {"quarter": _QUARTER}
     )
-    return _MINUTE if begun["between"][0] else QUARTER
+    return _MINUTE if begun["between"][0] else _QUARTER
 
 
 def _cells(hourly: bool) -> str:

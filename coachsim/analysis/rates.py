@@ -17,6 +17,12 @@ _RATES = (
     "coalesce((sent - read) / nullif(sent, 0), 0.0) AS unread_rate, coalesce(lost / nullif(sent, 0), 0.0) AS lost_rate"
 )
 
+_REACH = (
+    "count(*) AS sent, count(*) FILTER (notified_at IS NULL AND read_at IS NULL) AS not_logged_in,"
+    " count(notified_at) FILTER (read_at IS NULL) AS notified_unread,"
+    " count(read_at) FILTER (acknowledged_at IS NULL) AS read, count(acknowledged_at) AS acknowledged"
+)
+
 
 def unread_rates(
     log: MessageLog, by: Any = None, at: Any = None, *, days: Any = None, teams: Any = None
@@ -48,7 +54,7 @@ def unread_rates(
     if at is None:
         counts = _EVER
     else:
-        question.only("deliveries.sent_at <= $at", "at", moment(at, "at"))
+        question.only("deliveries.sent_at <= $at", at=moment(at, "at"))
         counts = {
             "sent": "count(*)",
             "notified": "count(*) FILTER (notified_at <= $at)",
@@ -97,14 +103,7 @@ def reach(log: MessageLog, message_id: Any) -> pd.DataFrame:
     """
     ids = message_ids([message_id], "message_id")
     question = Question(log, (), message_ids=ids)
-    counts = {
-        "sent": "count(*)",
-        "not_logged_in": "count(*) FILTER (notified_at IS NULL AND read_at IS NULL)",
-        "notified_unread": "count(notified_at) FILTER (read_at IS NULL)",
-        "read": "count(read_at) FILTER (acknowledged_at IS NULL)",
-        "acknowledged": "count(acknowledged_at)",
-    }
-    frame = question.answer(f"{question.counted(counts)} SELECT {', '.join(counts)} FROM counted")
+    frame = question.answer(f"SELECT {_REACH} FROM all_deliveries AS deliveries{question.where}")
     if frame["sent"][0] == 0:  # every message has a recipient, so only then need the messages be looked at
         must_be_known(log, ids, "message_id")
     return frame

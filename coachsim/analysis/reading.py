@@ -108,13 +108,21 @@ def read_curve(
         ids = message_ids(messages, "messages")
         keys = ("message_id", *keys)
     question = Question(log, keys, days=days, teams=teams, message_ids=ids)
+    # A curve begins at 0, also where nothing was read or lost in the first second; its last second is the one in which
+    # all that were at risk went.
+    begin = columns(question.by, "0 AS seconds, CAST(sum(sent) AS BIGINT) AS at_risk, 0 AS read, 0.0, 0.0, 0.0")
     chosen = columns(
         question.by,
         "CAST(seconds AS BIGINT) AS seconds, CAST(at_risk AS BIGINT) AS at_risk",
         "CAST(read_so_far AS BIGINT) AS read",
         "1 - left_unread AS read_rate, 1 - unread_high AS low, 1 - unread_low AS high",
     )
-    sql = f"{_with_steps(question, since, drawn=True)} SELECT {chosen} FROM steps WHERE drawn"
+    group = f"GROUP BY {question.by}" if question.keys else ""
+    sql = (
+        f"{_with_steps(question, since, drawn=True)} SELECT {chosen} FROM steps"
+        f" WHERE read > 0 OR seconds = 0 OR at_risk = sent"
+        f" UNION ALL SELECT {begin} FROM counted {group} HAVING min(seconds) > 0"
+    )
     frame = question.answer(sql, "seconds")
     found = set(frame["message_id"]) if messages is not None else set() if frame.empty else set(ids or ())
     if absent := [one for one in ids or () if one not in found]:  # nothing there in it, or no such message
@@ -131,35 +139,30 @@ def _with_steps(question: Question, since: str, *, drawn: bool = False) -> str:
     """``WITH … steps``: the counts of each group and second at which something was read or censored, and the estimate.
 
     ``at_risk`` before it, ``left_unread`` after it (the estimated share) with its band, ``read_so_far``. What has no
-    such second, because it was never notified, has a row where ``seconds`` is missing. ``drawn`` adds a row at 0 and
-    says which rows a curve needs.
+    such second, because it was never notified, has a row where ``seconds`` is missing; for what is ``drawn`` it is left
+    out, as are the counts that a curve does not show.
     """
     if since not in _FROM:
         raise InvalidInput(f"'since' is 'sent' or 'notified', not {since!r}.", field="since")
     newest = question.log.newest()
     question.parameters["newest"] = newest
     seconds = f"date_sub('second', deliveries.{_FROM[since]}, coalesce(read_at, lost_at, CAST($newest AS TIMESTAMP)))"
-    counted = question.counted(_COUNTS, {"seconds": seconds})
-    source = "counted"
+    counts = _COUNTS
     if drawn:
-        sums = ", ".join(f"sum({name}) AS {name}" for name in _COUNTS)
-        nothing = ", ".join(f"0 AS {name}" for name in _COUNTS)
-        counted += (
-            f", started AS (SELECT {columns(question.by, 'seconds', sums)} FROM (FROM counted UNION ALL BY NAME"
-            f" SELECT DISTINCT {columns(question.by, '0 AS seconds', nothing)} FROM counted WHERE seconds IS NOT NULL)"
-            " WHERE seconds IS NOT NULL GROUP BY ALL)"
-        )
-        source = "started"
-    group = columns(question.by, "seconds IS NULL")
-    rising = f"(PARTITION BY {group} ORDER BY seconds ROWS UNBOUNDED PRECEDING)"
-    falling = f"(PARTITION BY {group} ORDER BY seconds DESC ROWS UNBOUNDED PRECEDING)"
-    needed = f", read > 0 OR seconds IN (0, max(seconds) OVER (PARTITION BY {group})) AS drawn" if drawn else ""
+        counts = {name: _COUNTS[name] for name in ("sent", "read")}
+        question.only(f"deliveries.{_FROM[since]} IS NOT NULL")
+    counted = question.counted(counts, {"seconds": seconds})
+    some_missing = since == "notified" and not drawn
+    group = columns(question.by, "seconds IS NULL" if some_missing else "")
+    part = f"PARTITION BY {group}" if group else ""
+    rising = f"({part} ORDER BY seconds ROWS UNBOUNDED PRECEDING)"
+    falling = f"({part} ORDER BY seconds DESC ROWS UNBOUNDED PRECEDING)"
     return f"""{counted},
-        risks AS (SELECT *, CAST(sum(sent) OVER {falling} AS DOUBLE) AS at_risk FROM {source}),
+        risks AS (SELECT *, CAST(sum(sent) OVER {falling} AS DOUBLE) AS at_risk FROM counted),
         estimates AS (
             SELECT *, sum(read) OVER {rising} AS read_so_far,
                    product((at_risk - read) / at_risk) OVER {rising} AS left_unread,
-                   sum(read / (at_risk * nullif(at_risk - read, 0))) OVER {rising} AS greenwood{needed}
+                   sum(read / (at_risk * nullif(at_risk - read, 0))) OVER {rising} AS greenwood
             FROM risks
         ),
         powers AS (

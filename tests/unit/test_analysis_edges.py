@@ -12,7 +12,7 @@ from coachsim import analysis, simulate
 from coachsim.days import HOUR, MINUTE, Schedule, to_micros
 from coachsim.errors import InvalidInput, NotFound
 from coachsim.log import open_log
-from tests.unit.analysis_logs import EVERYONE, log_of
+from tests.unit.analysis_logs import EVERYONE, PaperFloor, log_of
 from tests.unit.days_of import MISSED, message, scenario
 from tests.unit.floors import BREAK, IN, TEN, Desk
 
@@ -291,3 +291,31 @@ def test_an_unknown_message_is_not_found(log, question):
 def test_names_are_values_and_no_sql(log):
     assert analysis.unread_rates(log, teams="'; DROP TABLE events; --")["sent"][0] == 0
     assert analysis.presence(log, days="x' OR 1=1").empty
+
+
+def test_the_hours_of_a_day_are_those_of_its_own_zone(tmp_path):
+    desk = Desk()  # in London, where 10:00 is 10:00 in UTC
+    desk.send("a1")
+    desk.floor.schedule = Schedule("Asia/Kathmandu", "03:00")
+    desk.until(desk.floor.day.ends_at)
+    desk.until(TEN + 24 * HOUR)
+    desk.send("a1")
+    with log_of(tmp_path, desk.events) as log:
+        assert analysis.unread_rates(log, by=["day", "hour"])["hour"].tolist() == [10, 15]
+
+
+def test_what_deliveries_are_counted_by_is_what_their_messages_say_however_the_log_is_read(tmp_path):
+    floor = PaperFloor()
+    floor.night()
+    floor.next_morning()
+    told = (
+        "SELECT message_id, agent_id, hour, priority, sender, (SELECT priority FROM messages AS about WHERE"
+        " about.message_id = one.message_id) AS its_priority FROM all_deliveries AS one ORDER BY message_id, agent_id"
+    )
+    with log_of(tmp_path, floor.events) as log:
+        whole = log.sql(told)
+    assert whole["hour"].tolist() == [10] * 6 + [11] * 2 + [12] * 4 + [10] * 2
+    assert (whole["priority"] == whole["its_priority"]).all() and set(whole["priority"]) == {"normal", "urgent"}
+    assert set(whole["sender"]) == {"sup"}
+    with open_log(tmp_path / "log.duckdb", from_day="2026-03-02", to_day="2026-03-03") as part:
+        pd.testing.assert_frame_equal(part.sql(told), whole)
