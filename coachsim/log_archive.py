@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coachsim.errors import LogUnavailable
-from coachsim.log_file import quoted, sync_folder
+from coachsim.log_file import COUNTED_BY, quoted, sync_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,8 +29,8 @@ _PART, _OLD, _GONE = ".part", ".old", ".gone"
 
 # What each file of a day holds; {events} are the day's events, {day} its label. ``seq`` orders what has the same time.
 _QUERIES = {
-    "deliveries": """
-        SELECT * EXCLUDE (day, hour, priority, sender) FROM closed_deliveries WHERE day = {day}
+    "deliveries": f"""
+        SELECT * EXCLUDE (day, {COUNTED_BY}) FROM closed_deliveries WHERE day = {{day}}
         ORDER BY message_id, agent_id""",
     "messages": """
         SELECT message_id, sent_at, sender, audience, body, priority, ack_required, expires_at, recipients, seq

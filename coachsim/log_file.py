@@ -18,7 +18,7 @@ from coachsim import __version__
 from coachsim.errors import LogDamaged, LogError, LogLocked, LogOutdated, LogUnavailable
 from coachsim.records import to_json
 
-FORMAT = 1
+FORMAT = 2
 """The version of schema.sql. A log with a higher one is refused, one with a lower one brought up to this.
 
 Raise it when an older coachsim could misread, keep a log of it in tests/fixtures, and see log_upgrade.py.
@@ -116,8 +116,12 @@ def open_for_reading(path: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+COUNTED_BY = "hour, priority, sender"
+"""The columns of ``closed_deliveries`` that tell what they are counted by; ``deliveries`` does not show them."""
+
+
 def counted_by(deliveries: str, messages: str, days: str) -> str:
-    """A query: the rows of ``deliveries`` with the columns of ``closed_deliveries`` that tell what they are counted by.
+    """A query: the rows of ``deliveries`` with the columns of ``COUNTED_BY``.
 
     All three are names of tables or queries in parentheses; needed where deliveries come from elsewhere than the open
     day's view (schema.sql), without these columns.

@@ -17,9 +17,18 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from coachsim.errors import LogDamaged
-from coachsim.log_file import FORMAT, connect, discard, explained, quoted, schema, sync_folder
+from coachsim.log_file import COUNTED_BY, FORMAT, connect, counted_by, discard, explained, quoted, schema, sync_folder
 
-AFTER: Mapping[int, Sequence[str]] = {}
+AFTER: Mapping[int, Sequence[str]] = {
+    # Deliveries have since been kept with what they are counted by.
+    1: (
+        "CREATE TEMP TABLE filled AS "
+        + counted_by(f"(SELECT * EXCLUDE ({COUNTED_BY}) FROM closed_deliveries)", "closed_messages", "closed_days"),
+        "DELETE FROM closed_deliveries",
+        "INSERT INTO closed_deliveries BY NAME SELECT * FROM filled ORDER BY message_id, agent_id",
+        "DROP TABLE filled",
+    ),
+}
 """By format: SQL that makes a log of that format, copied into today's tables, one of the next. One entry a format."""
 
 _logger = logging.getLogger(__name__)

@@ -143,3 +143,16 @@ def test_the_command_says_when_there_is_nothing_to_do(path: Path):
     done = cli(path.parent, "log", "upgrade", str(path))
     assert (done.returncode, done.stdout) == (0, f"{path} is of today's format already.\n")
     assert names(path.parent) == {"log.duckdb"}
+
+
+def test_from_format_1_on_deliveries_come_to_have_what_they_are_counted_by(tmp_path: Path):
+    load(1, tmp_path / "log.duckdb")
+    LogWriter.open(tmp_path / "log.duckdb").close()
+    with open_log(tmp_path / "log.duckdb") as log:
+        rows = log.sql(
+            "SELECT one.hour, hour(one.sent_at) AS its_hour, one.priority, about.priority AS its_priority, one.sender,"
+            " about.sender AS its_sender FROM all_deliveries AS one JOIN messages AS about USING (message_id)"
+        )  # that floor's zone is UTC
+        assert len(rows) == len(log.deliveries()) > 0
+        for key in ("hour", "priority", "sender"):
+            assert (rows[key] == rows[f"its_{key}"]).all()
