@@ -45,3 +45,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "browser" in item.path.parent.parts:
             item.add_marker(pytest.mark.browser)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What axe-core was shown, state by state: tests/browser/test_accessibility.py records it."""
+    looks = [
+        tuple(look)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "teardown"
+        for name, seen in report.user_properties
+        if name == "axe"
+        for look in seen
+    ]
+    if not looks:
+        return
+    terminalreporter.section("axe-core: WCAG 2.2, levels A and AA")
+    for state, look, passed, undecided in looks:
+        aside = f", {undecided} elements undecided" if undecided else ""
+        terminalreporter.line(f"{state} ({look}): {passed} rules hold{aside}")
+    states = len({state for state, *_ in looks})
+    terminalreporter.line(f"{states} states, {len(looks)} looks; a violation fails its test.")

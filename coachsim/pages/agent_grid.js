@@ -105,6 +105,8 @@ class List {
     this.panel = make("div", {
       class: "cg-panel", id: `${this.id}-panel`, role: "group", "aria-label": "Filter choices", hidden: "",
       onkeydown: (event) => { if (event.key === "Escape") { event.stopPropagation(); this.toggle(false); this.button.focus(); } },
+      // It lies on the list: whoever moves on with the keyboard must see where they are.
+      onfocusout: ({ relatedTarget: to }) => { if (to && to !== this.button && !this.panel.contains(to)) this.toggle(false); },
     });
     this.body = make("div", { class: "cg-body", role: "rowgroup" });
     const heads = ["", "Agent", "Team", "State", "Since", "Unread"].map((text, at) =>
@@ -434,7 +436,7 @@ class List {
     bits.seat.hidden = !row;
     if (row) {
       bits.seat.href = `/agent?seat=${encodeURIComponent(item.id)}`;
-      bits.seat.setAttribute("aria-label", `Take the seat of ${row.name}`);
+      bits.seat.setAttribute("aria-label", `Take seat of ${row.name}`);
     }
     bits.team.textContent = row ? row.team : "";
     const noPage = row && row.state === "logged_in" && !row.connected;

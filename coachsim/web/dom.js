@@ -1,9 +1,9 @@
-// Small helpers for making elements and telling times. Text is only ever inserted as text.
+// Small helpers for elements and times. Text is only ever inserted as text.
 
 export const visible = () => document.visibilityState === "visible";
 export const $ = (id) => document.getElementById(id);
 
-	/** A new element. `props`: class, text, on: {event: handler}; anything else is an attribute. Falsy ones are left out. */
+/** A new element. `props`: class, text, on: {event: handler}; anything else is an attribute. Falsy ones are left out. */
 export function el(tag, props = {}, ...children) {
 	const node = document.createElement(tag);
 	for (const [name, value] of Object.entries(props)) {
@@ -17,13 +17,13 @@ export function el(tag, props = {}, ...children) {
 
 let zone;
 
-	/** From now on times are told in the floor's time zone. */
+/** From now on times are told in the floor's time zone. */
 export function setTimeZone(timeZone) { zone = timeZone; }
 
 /** "10:42" on the floor, for an ISO time or milliseconds. */
 export const clock = (time) => new Date(time).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: zone });
 
-	/** "04:12", in minutes and seconds. */
+/** "04:12", in minutes and seconds. */
 export function stopwatch(milliseconds) {
 	const seconds = Math.max(0, Math.floor(milliseconds / 1000));
 	return [Math.floor(seconds / 60), seconds % 60].map((n) => String(n).padStart(2, "0")).join(":");

@@ -158,7 +158,7 @@ async def test_a_seat_is_one_click_from_an_agents_row_and_somebody_elses_is_refu
     row = page.get_by_role("grid", name="Agents").get_by_role("row", name=re.compile(name))
     await row.hover()
     await picture(page, "coaching-row")
-    seat = await opened(context, page, f"Take the seat of {name}")
+    seat = await opened(context, page, f"Take seat of {name}")
     await expect(seat.locator("#who")).to_contain_text(name)
     assert practice.seats == {agent_id: "supervisor"}
     await expect(page.get_by_label("Speed")).to_have_value("1")
