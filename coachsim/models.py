@@ -175,6 +175,8 @@ class Draft:
     def __post_init__(self) -> None:
         object.__setattr__(self, "body", clean_text(self.body, what="message", field="body", limit=MAX_BODY))
         clean_text(self.request_id, what="request_id", field="request_id", limit=MAX_REQUEST_ID)
+        if len(self.request_id) > MAX_REQUEST_ID:  # it is kept as it is given, blanks around it included
+            raise InvalidInput(f"The request_id has more than {MAX_REQUEST_ID} characters.", field="request_id")
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,14 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_CODES = {403: "forbidden", 404: "not_found", 411: "length_required", 413: "too_large", 429: TooManyRequests.code}
+_CODES = {
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    411: "length_required",
+    413: "too_large",
+    429: TooManyRequests.code,
+}
 _logger = logging.getLogger(__name__)
 
 
@@ -72,6 +79,17 @@ class FrontHandler(web.RequestHandler):
         """Every cookie, the XSRF one too, goes over TLS only where there is TLS."""
         kwargs["secure"] = self.request.protocol == "https"
         super().set_cookie(name, value, *args, **kwargs)
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods that this address knows."""
+        return [name for name in self.SUPPORTED_METHODS if name.lower() in vars(type(self))]
+
+    def set_status(self, status_code: int, reason: str | None = None) -> None:
+        """A method that is refused is told which ones there are."""
+        super().set_status(status_code, reason)
+        if status_code == 405:
+            self.set_header("Allow", ", ".join(sorted(self.methods)))
 
     async def prepare(self) -> None:
         """Checks the host, finds out who asks, and checks that it was not another site that made them ask."""
@@ -157,13 +175,17 @@ class ApiHandler(FrontHandler):
         """``endpoints``: this path's lines of the access table, by method."""
         self.endpoints = endpoints or {}
 
+    @property
+    def methods(self) -> list[str]:
+        """The methods that the access table has for this path."""
+        return list(self.endpoints)
+
     async def prepare(self) -> None:
         """Lets in whom the access table lets in."""
         try:
             await super().prepare()
             endpoint = self.endpoints.get(self.request.method or "")
             if endpoint is None:
-                self.set_header("Allow", ", ".join(sorted(self.endpoints)))
                 raise MethodNotAllowed(f"There is no {self.request.method} here.")
             endpoint.check(self.caller, from_here=self.from_here, practice=self.site.practice is not None)
         except CoachsimError as error:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from coachsim.errors import InvalidInput
 
 MAX_ID = (1 << 63) - 1
 MAX_TOASTS = 1_000
 
-Id = Annotated[int, Field(ge=0, le=MAX_ID)]
+
+def _whole(value: Any) -> Any:
+    """12.0 is 12: to JSON they are the same number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Id = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=MAX_ID)]
 
 
 class _Body(BaseModel):

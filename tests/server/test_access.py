@@ -91,6 +91,11 @@ def test_what_is_not_in_the_table_is_not_there(shared: Served):
         answer = client.delete("/api/me")
         assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
         assert answer.json()["error"]["code"] == "method_not_allowed"
+        answer = client.request("TRACE", "/api/roster")  # a method that tornado refuses before the API is asked
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, POST")
+        assert answer.json()["error"]["code"] == "method_not_allowed"
+        answer = client.request("DELETE", "/login")
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, POST")
 
 
 def test_a_supervisor_sees_and_reaches_only_their_teams(served: Served):
