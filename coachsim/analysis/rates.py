@@ -34,7 +34,7 @@ def unread_rates(
     clear-down left it, and the open day as of the log's newest event.
 
     ``by`` is None (one row, each delivery counted once) or one or several of ``team campaign list queue hour
-    state_at_send priority sender day``. Hours are those of sending, on the clocks of the floor's time zone (``run``);
+    state_at_send priority sender day``. Hours are those of sending, in the time zone that the floor had that day;
     team is the delivery's; campaigns, lists and queues are those that the agent was in at the send. An agent may be in
     several, so these rows overlap and must not be added up, and an agent in none has no row. Only groups with
     something sent have one. ``days`` (labels) and ``teams`` leave only those in.
