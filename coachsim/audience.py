@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from coachsim.errors import EmptyAudience, InactiveAgent, UnknownAgent, UnknownGroup
+from coachsim.errors import EmptyAudience, InactiveAgent, UnknownAgent, UnknownGroup, UnknownMessage
 from coachsim.models import GROUP_KINDS, Audience, Filter
 from coachsim.state import FloorState
 
@@ -16,9 +16,11 @@ def resolve(floor: FloorState, audience: Audience, scope: Scope = None) -> list[
     """The agent ids that ``audience`` means now, sorted, each once; logged-out agents included.
 
     ``scope`` is the sender's teams (None = all): a filter or *everyone* means those in it, and a named agent or team
-    outside it is as unknown as one that does not exist. Raises ``UnknownAgent``, ``UnknownGroup``, ``InactiveAgent``
-    or ``EmptyAudience``.
+    outside it is as unknown as one that does not exist. Raises ``UnknownAgent``, ``UnknownGroup``, ``InactiveAgent``,
+    ``UnknownMessage`` or ``EmptyAudience``.
     """
+    if audience.unread_of is not None:
+        return _unread(floor, audience.unread_of, scope)
     if audience.agents:
         return sorted({_named(floor, agent_id, scope) for agent_id in audience.agents})
     chosen = _matching(floor, audience.filter, scope) if audience.filter else floor.agents
@@ -46,6 +48,19 @@ def _named(floor: FloorState, agent_id: str, scope: Scope) -> str:
     return agent_id
 
 
+def _unread(floor: FloorState, message_id: int, scope: Scope) -> list[str]:
+    """The active recipients of a message of today who have not read it, lost ones included."""
+    row = floor.messages.get(message_id)
+    visible = [] if row is None else [one for one in row.deliveries.values() if in_scope(one.team, scope)]
+    if not visible:
+        raise UnknownMessage(f"There is no message {message_id} today.", field="audience")
+    agents = [floor.agents[one.agent_id].agent for one in visible if one.read_at is None]
+    found = [agent.agent_id for agent in agents if agent.active and in_scope(agent.team, scope)]
+    if not found:
+        raise EmptyAudience("Everybody has read it. Nobody is left to remind.", field="audience")
+    return sorted(found)
+
+
 def _matching(floor: FloorState, wanted: Filter, scope: Scope) -> Collection[str]:
     chosen: set[str] | None = None
     for kind in GROUP_KINDS:
@@ -64,7 +79,7 @@ def _matching(floor: FloorState, wanted: Filter, scope: Scope) -> Collection[str
 
 def part_in_scope(audience: Audience, agent_ids: Collection[str], scope: Scope) -> Audience:
     """An audience without what names agents or teams outside the scope; ``agent_ids`` are its recipients in scope."""
-    if scope is None or audience.everyone:
+    if scope is None or audience.everyone or audience.unread_of is not None:
         return audience
     if audience.filter is None:
         return Audience(agents=tuple(agent_ids))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -100,8 +101,9 @@ class Floor(FloorState):
     def tick(self, at: int, *, hold_clear_down: bool = False) -> Events:
         """Everything that is due by itself up to and including ``at``, in its order, each at its own time.
 
-        Clear-downs come before expiries, those before log-outs of the disconnected. ``hold_clear_down`` leaves
-        clear-downs for later; one that comes late for that reason happens at the time of the newest event.
+        Clear-downs come before expiries, those before log-outs of the disconnected, reminders last.
+        ``hold_clear_down`` leaves clear-downs for later; one that comes late for that reason happens at the time of
+        the newest event.
         """
         if at < self.now:
             raise went_back(at, self.now)
@@ -115,6 +117,8 @@ class Floor(FloorState):
                 events += self._end_day(moment)
             elif kind == _EXPIRY:
                 events.append(self._expire(moment, int(subject)))
+            elif kind == _CHASE:
+                events.append(self._remind(moment, int(subject)))
             else:
                 events.append(self._change_state(moment, FLOOR, self.agents[subject], _OUT, "disconnected"))
         self._quiet_until = self.next_due() or 0  # a held clear-down is past: then each tick looks closely
@@ -128,6 +132,8 @@ class Floor(FloorState):
             dues.append((expiry[0], _EXPIRY, str(expiry[1])))
         if self.disconnect_after and (pageless := self.next_pageless()) is not None:
             dues.append((pageless[0] + self.disconnect_after, _DISCONNECT, pageless[1]))
+        if (chase := self.next_chase()) is not None:
+            dues.append((chase[0], _CHASE, str(chase[1])))
         return min(dues, default=None)
 
     def _end_day(self, at: int) -> list[Event]:
@@ -259,6 +265,7 @@ class Floor(FloorState):
         ``scope`` is the sender's teams (None = all). A ``request_id`` repeated within the day sends nothing: ask
         ``sent_for_request`` for the first result. With another content it is ``RequestReused``.
         """
+        draft = self._of_the_first(draft)
         first = self.sent_for_request(actor, draft.request_id)
         if first is not None:
             if _content(first.message) != _content(draft):
@@ -267,6 +274,7 @@ class Floor(FloorState):
                 )
             return ()
         self._check_expiry(at, draft.expires_at)
+        self._check_confirmation(at, draft)
         agent_ids = resolve(self, draft.audience, scope)
         if draft.recipients_digest is not None and draft.recipients_digest != recipients_digest(agent_ids):
             raise AudienceChanged(
@@ -283,10 +291,15 @@ class Floor(FloorState):
             ack_required=draft.ack_required,
             expires_at=draft.expires_at,
             request_id=draft.request_id,
+            ack_by=draft.ack_by,
+            chase=draft.chase,
         )
+        return (self._deliver(at, actor, message, agent_ids),)
+
+    def _deliver(self, at: int, actor: str, message: Message, agent_ids: list[str]) -> Event:
         rows = [self.agents[agent_id] for agent_id in agent_ids]
         told = tuple([row.connected and row.state is _IN for row in rows])
-        sent = self._emit(
+        return self._emit(
             Sent,
             at,
             actor,
@@ -297,7 +310,48 @@ class Floor(FloorState):
             notified=told,
             toasted=tuple([now and not row.page for now, row in zip(told, rows, strict=True)]),
         )
-        return (sent,)
+
+    def _of_the_first(self, draft: Draft) -> Draft:
+        """A reminder of a reminder reminds of the first message."""
+        row = self.messages.get(draft.audience.unread_of or -1)
+        if row is None or row.message.reminds is None:
+            return draft
+        return replace(draft, audience=row.message.audience)
+
+    def _remind(self, at: int, message_id: int) -> Event:
+        """What a message's rule asks for: all that are due by now get one reminder."""
+        row = self.messages[message_id]
+        first = row.message
+        due = [(agent_id, self.chase_due(message_id, agent_id)) for agent_id in row.deliveries]
+        message = replace(
+            first,
+            message_id=max(at, self.newest_message_id + 1),
+            sent_at=at,
+            audience=Audience(unread_of=message_id),
+            request_id=f"reminder {len(row.reminders) + 1} of {message_id}",
+            ack_by=first.ack_by if first.ack_by is not None and first.ack_by > at else None,
+            chase=None,
+        )
+        return self._deliver(
+            at, FLOOR, message, [agent_id for agent_id, when in due if when is not None and when <= at]
+        )
+
+    def _check_confirmation(self, at: int, draft: Draft) -> None:
+        if draft.chase is not None and draft.audience.unread_of is not None:
+            raise InvalidInput("A reminder has no reminders of its own: the first message has them.", field="chase")
+        if draft.ack_by is None:
+            return
+        if not draft.ack_required:
+            raise InvalidInput("A time to confirm by needs a message that asks to be confirmed.", field="ack_by")
+        if draft.ack_by <= at:
+            raise InvalidInput("The time to confirm by has passed already. Choose a later one.", field="ack_by")
+        ends_at = self.day.ends_at if self.day is not None else draft.ack_by
+        if draft.ack_by > min(ends_at, draft.expires_at or ends_at):
+            raise InvalidInput(
+                "The time to confirm by is after the message is gone (its expiry, or the next clear-down at"
+                f" {to_iso(ends_at)}). Choose an earlier one.",
+                field="ack_by",
+            )
 
     def _check_expiry(self, at: int, expires_at: int | None) -> None:
         if expires_at is None:
@@ -411,7 +465,7 @@ class Floor(FloorState):
         return row
 
 
-_CLEAR_DOWN, _EXPIRY, _DISCONNECT = range(3)
+_CLEAR_DOWN, _EXPIRY, _DISCONNECT, _CHASE = range(4)
 
 
 def _untold(unread: Mapping[int, Delivery]) -> tuple[bool, ...]:
@@ -430,4 +484,4 @@ def _words(state: AgentState) -> str:
 
 
 def _content(sent: Message | Draft) -> tuple[object, ...]:
-    return sent.audience, sent.body, sent.priority, sent.ack_required, sent.expires_at
+    return sent.audience, sent.body, sent.priority, sent.ack_required, sent.expires_at, sent.ack_by, sent.chase

@@ -16,6 +16,9 @@ from coachsim.errors import InvalidInput
 MAX_BODY = 1_000
 MAX_REASON = 25
 MAX_REQUEST_ID = 100
+MAX_CHASE_MIN = 8 * 60
+MAX_CHASES = 5
+_MINUTE = 60_000_000
 GROUP_KINDS = ("campaign", "list", "team", "queue")
 
 
@@ -100,15 +103,22 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who a message is for: named agents, or a filter, or everyone; exactly one of the three."""
+    """Who a message is for: named agents, a filter, everyone, or those who have not read a message of today.
+
+    Exactly one of the four. A message to the last, ``unread_of`` a message_id, is a *reminder* of that message.
+    """
 
     agents: tuple[str, ...] = ()
     filter: Filter | None = None
     everyone: bool = False
+    unread_of: int | None = None
 
     def __post_init__(self) -> None:
-        if bool(self.agents) + (self.filter is not None) + self.everyone != 1:
-            raise InvalidInput("Say who it is for: agents, a filter, or everyone (exactly one).", field="audience")
+        if bool(self.agents) + (self.filter is not None) + self.everyone + (self.unread_of is not None) != 1:
+            raise InvalidInput(
+                "Say who it is for: agents, a filter, everyone, or the unread of a message (exactly one).",
+                field="audience",
+            )
         if self.filter is not None:
             if not self.filter.given:
                 raise InvalidInput(
@@ -122,10 +132,14 @@ class Audience:
 
     @classmethod
     def from_json(cls, data: Any) -> Audience:
-        """Reads ``{"agents": […]}``, ``{"filter": {kind: […]}}`` or ``{"everyone": true}``; else ``InvalidInput``."""
+        """Reads ``{"agents": […]}``, ``{"filter": {kind: […]}}``, ``{"everyone": true}`` or ``{"unread_of": id}``.
+
+        Raises ``InvalidInput`` for anything else.
+        """
         if not isinstance(data, dict) or len(data) != 1:
             raise InvalidInput(
-                'An audience is {"agents": […]}, {"filter": {…}} or {"everyone": true}.', field="audience"
+                'An audience is {"agents": […]}, {"filter": {…}}, {"everyone": true} or {"unread_of": id}.',
+                field="audience",
             )
         (kind, value), *_ = data.items()
         match kind:
@@ -133,6 +147,8 @@ class Audience:
                 return cls(agents=_strings(value, "agents"))
             case "everyone" if value is True:
                 return cls(everyone=True)
+            case "unread_of" if type(value) is int and 0 <= value < 1 << 63:
+                return cls(unread_of=value)
             case "filter" if isinstance(value, dict):
                 for name in value:
                     if name not in (*GROUP_KINDS, "state"):
@@ -146,6 +162,8 @@ class Audience:
             return {"agents": list(self.agents)}
         if self.filter is not None:
             return {"filter": {kind: list(values) for kind, values in self.filter.given.items()}}
+        if self.unread_of is not None:
+            return {"unread_of": self.unread_of}
         return {"everyone": True}
 
 
@@ -158,10 +176,40 @@ def _strings(value: Any, name: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Chase:
+    """A message's rule for reminders: whoever has been present for ``after`` (µs) without reading it gets one.
+
+    Then another after as long again, ``times`` at most for each agent.
+    """
+
+    after: int
+    times: int
+
+    @classmethod
+    def from_json(cls, data: Any) -> Chase:
+        """Reads ``{"after_min": 10, "times": 2}``; ``InvalidInput`` for anything else."""
+        if not isinstance(data, dict) or data.keys() != {"after_min", "times"}:
+            raise InvalidInput('Reminders are asked for as {"after_min": 10, "times": 2}.', field="chase")
+        after_min, times = data["after_min"], data["times"]
+        if type(after_min) is not int or not 1 <= after_min <= MAX_CHASE_MIN:
+            raise InvalidInput(
+                f"Reminders come after 1 to {MAX_CHASE_MIN} whole minutes. Choose another number.", field="chase"
+            )
+        if type(times) is not int or not 1 <= times <= MAX_CHASES:
+            raise InvalidInput(f"Nobody is reminded more than {MAX_CHASES} times. Choose 1 to that.", field="chase")
+        return cls(after_min * _MINUTE, times)
+
+    def to_json(self) -> dict[str, int]:
+        """The shape that ``from_json`` reads."""
+        return {"after_min": self.after // _MINUTE, "times": self.times}
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """What a sender hands in: everything of a message but its time, its id and its recipients.
 
-    ``recipients_digest`` is what the preview gave; where it no longer holds the send is refused.
+    ``recipients_digest`` is what the preview gave; where it no longer holds the send is refused. ``ack_by`` is until
+    when a message that asks to be confirmed wants that.
     """
 
     audience: Audience
@@ -171,6 +219,8 @@ class Draft:
     ack_required: bool = False
     expires_at: int | None = None
     recipients_digest: str | None = None
+    ack_by: int | None = None
+    chase: Chase | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "body", clean_text(self.body, what="message", field="body", limit=MAX_BODY))
@@ -195,6 +245,13 @@ class Message:
     ack_required: bool
     expires_at: int | None
     request_id: str
+    ack_by: int | None = None
+    chase: Chase | None = None
+
+    @property
+    def reminds(self) -> int | None:
+        """The message_id of the message that this one is a reminder of."""
+        return self.audience.unread_of
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from coachsim.models import (
     AgentChanged,
     AgentState,
     Audience,
+    Chase,
     Connected,
     Event,
     Expired,
@@ -219,6 +220,10 @@ def _message_json(message: Message) -> dict[str, Any]:
     }
     if message.expires_at is not None:
         values["expires_at"] = message.expires_at
+    if message.ack_by is not None:
+        values["ack_by"] = message.ack_by
+    if message.chase is not None:
+        values["chase"] = message.chase.to_json()
     return values
 
 
@@ -233,6 +238,8 @@ def _read_message(message_id: int, stored: dict[str, Any]) -> Message:
         ack_required=stored["ack_required"],
         expires_at=stored.get("expires_at"),
         request_id=stored["request_id"],
+        ack_by=stored.get("ack_by"),
+        chase=Chase.from_json(stored["chase"]) if "chase" in stored else None,
     )
 
 

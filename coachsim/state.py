@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import Any
 
+from coachsim.days import MINUTE
 from coachsim.models import (
     GROUP_KINDS,
     Acknowledged,
@@ -41,7 +42,8 @@ class AgentRow:
     """One agent on the floor.
 
     ``inbox`` is what the dialog shows, ``unread`` the part of it not read yet. ``pageless_since`` is set while the
-    agent is present without a page.
+    agent is present without a page. ``present_from`` is set while they are present, ``present_before`` (µs) how long
+    they had been before that, on the open day.
     """
 
     agent: Agent
@@ -51,6 +53,8 @@ class AgentRow:
     connected: bool = False
     page: bool = True
     pageless_since: int | None = None
+    present_from: int | None = None
+    present_before: int = 0
     inbox: dict[int, Delivery] = field(default_factory=dict)
     unread: dict[int, Delivery] = field(default_factory=dict)
 
@@ -58,6 +62,10 @@ class AgentRow:
     def present(self) -> bool:
         """Logged in or on a break."""
         return self.state is not _OUT
+
+    def present_time(self, at: int) -> int:
+        """How long (µs) the agent has been present since the open day began."""
+        return self.present_before + (0 if self.present_from is None else at - self.present_from)
 
     @property
     def unnotified(self) -> tuple[int, ...]:
@@ -67,12 +75,18 @@ class AgentRow:
 
 @dataclass(slots=True)
 class MessageRow:
-    """One message of the day: ``seq`` is the event that sent it."""
+    """One message of the day: ``seq`` is the event that sent it.
+
+    ``reminders`` are the messages that remind of it. ``reminded``, where it has a rule for that: by agent, how often
+    they have been, and how long they had been present (``AgentRow.present_time``) then, or at the send.
+    """
 
     message: Message
     seq: int
     deliveries: dict[str, Delivery]
     expired: bool = False
+    reminders: list[int] = field(default_factory=list)
+    reminded: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +116,8 @@ class FloorState:
         self.newest_message_id = 0
         self._expiries: list[tuple[int, int]] = []
         self._pageless: list[tuple[int, str]] = []
+        self._chases: list[tuple[int, int, str]] = []
+        self._chased = False  # whether a message of the day has a rule for reminders
         self._quiet_until = 0
         self._appliers: dict[type[Event], Callable[[Any], None]] = {
             DayBegan: self._day_began,
@@ -156,6 +172,35 @@ class FloorState:
             heappop(self._pageless)
         return None
 
+    def next_chase(self) -> tuple[int, int] | None:
+        """(moment, message_id) of the next reminder that a message's rule asks for; on a whole minute."""
+        while self._chases:
+            due, message_id, agent_id = self._chases[0]
+            now_due = self.chase_due(message_id, agent_id)
+            if now_due == due:
+                return due, message_id
+            heappop(self._chases)
+            if now_due is not None and now_due > due:
+                heappush(self._chases, (now_due, message_id, agent_id))
+        return None
+
+    def chase_due(self, message_id: int, agent_id: str) -> int | None:
+        """When an agent is to be reminded of a message by its rule, if they stay present; None if they are not."""
+        row, agent = self.messages.get(message_id), self.agents.get(agent_id)
+        if row is None or row.message.chase is None or agent is None or agent.present_from is None:
+            return None
+        times, mark = row.reminded[agent_id]
+        if times >= row.message.chase.times or message_id not in agent.unread or not agent.agent.active:
+            return None
+        due = agent.present_from + mark + row.message.chase.after - agent.present_before
+        return -(-due // MINUTE) * MINUTE
+
+    def _watch_chase(self, message_id: int, agent_id: str) -> None:
+        due = self.chase_due(message_id, agent_id)
+        if due is not None:
+            heappush(self._chases, (due, message_id, agent_id))
+            self._quiet_until = 0
+
     def open_deliveries(self) -> Iterator[Delivery]:
         """The deliveries that no clear-down has closed yet."""
         for row in self.messages.values():
@@ -170,6 +215,10 @@ class FloorState:
         self.messages.clear()
         self.requests.clear()
         self._expiries.clear()
+        self._chases.clear()
+        self._chased = False
+        for row in self.agents.values():
+            row.present_before, row.present_from = 0, event.happened_at if row.present else None
         self._quiet_until = 0
 
     def _restarted(self, event: Restarted) -> None:
@@ -216,12 +265,22 @@ class FloorState:
     def _state_changed(self, event: StateChanged) -> None:
         row = self.agents[event.agent_id]
         if row.state is not event.state:
+            was_present = row.present
             row.state, row.since = event.state, event.happened_at
+            if row.present is not was_present:
+                self._came_or_went(row, event.happened_at)
         row.reason = event.reason
         if event.notified:
             self._notify(row, event.notified, event.happened_at)
         if not row.connected or row.pageless_since is not None:
             self._watch_page(row, event.happened_at)
+
+    def _came_or_went(self, row: AgentRow, at: int) -> None:
+        row.present_before = row.present_time(at)
+        row.present_from = at if row.present else None
+        if row.present and self._chased:
+            for message_id in row.unread:
+                self._watch_chase(message_id, row.agent.agent_id)
 
     def _watch_page(self, row: AgentRow, at: int) -> None:
         if row.connected or not row.present:
@@ -242,16 +301,27 @@ class FloorState:
         for agent_id, team, state, notified, toasted in zip(
             event.agent_ids, event.teams, event.states, event.notified, event.toasted, strict=True
         ):
-            row = agents[agent_id]
-            deliveries[agent_id] = row.inbox[message_id] = row.unread[message_id] = Delivery(
+            agent = agents[agent_id]
+            deliveries[agent_id] = agent.inbox[message_id] = agent.unread[message_id] = Delivery(
                 message_id, agent_id, team, at, state, at if toasted else None, at if notified else None
             )
-        self.messages[message_id] = MessageRow(message, event.seq, deliveries)
+        self.messages[message_id] = row = MessageRow(message, event.seq, deliveries)
         self.newest_message_id = message_id
         self.requests[message.sender, message.request_id] = message_id
         if message.expires_at is not None:
             heappush(self._expiries, (message.expires_at, message_id))
             self._quiet_until = 0
+        if message.chase is not None:
+            self._chased = True
+            row.reminded = {agent_id: (0, agents[agent_id].present_time(at)) for agent_id in deliveries}
+        if message.reminds is not None:
+            row = self.messages[message.reminds]
+            row.reminders.append(message_id)
+            for agent_id in deliveries.keys() & row.reminded:
+                row.reminded[agent_id] = (row.reminded[agent_id][0] + 1, agents[agent_id].present_time(at))
+        if row.reminded:
+            for agent_id in deliveries:
+                self._watch_chase(row.message.message_id, agent_id)
 
     def _toasts_shown(self, event: ToastsShown) -> None:
         row = self.agents[event.agent_id]

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from coachsim.errors import CoachsimError
 from coachsim.floor import Floor
-from coachsim.models import Agent, AgentState, Audience, Draft, Filter, Sent, Status
+from coachsim.models import Agent, AgentState, Audience, Chase, Draft, Filter, Sent, Status
 from coachsim.state import FloorState
 from tests.unit.floors import AGENTS, SCHEDULE, TEN
 
@@ -25,6 +25,7 @@ AUDIENCES = st.one_of(
     STATES.map(lambda state: Audience(filter=Filter(state=(state,)))),
     st.just(Audience(everyone=True)),
 )
+CHASES = st.one_of(st.none(), st.builds(Chase, st.sampled_from([60_000_000, 300_000_000]), st.integers(1, 2)))
 # Minutes, hours and single microseconds, so that ties and nights both come up.
 STEPS = st.sampled_from([0, 0, 1, 60_000_000, 300_000_000, 3_600_000_000, 9 * 3_600_000_000])
 ORDER = ("sent_at", "notified_at", "read_at", "acknowledged_at", "cleared_at")
@@ -78,8 +79,8 @@ class FloorMachine(RuleBasedStateMachine):
     def disconnect(self, agent):
         self.do(self.floor.disconnect, agent, actor=agent)
 
-    @rule(audience=AUDIENCES, scope=SCOPES, request=st.integers(0, 9), ack=st.booleans(), expiry=STEPS)
-    def send(self, audience, scope, request, ack, expiry):
+    @rule(audience=AUDIENCES, scope=SCOPES, request=st.integers(0, 9), ack=st.booleans(), expiry=STEPS, chase=CHASES)
+    def send(self, audience, scope, request, ack, expiry, chase):
         events = self.do(
             self.floor.send,
             Draft(
@@ -88,6 +89,8 @@ class FloorMachine(RuleBasedStateMachine):
                 request_id=f"r{request}-{len(self.events) % 3}",
                 ack_required=ack,
                 expires_at=self.now + expiry if expiry else None,
+                ack_by=self.now + 1 if ack and expiry else None,
+                chase=chase,
             ),
             actor="sup",
             scope=scope,
@@ -96,6 +99,19 @@ class FloorMachine(RuleBasedStateMachine):
             if isinstance(event, Sent):
                 expected = set(audience.agents) or self.expected(audience, scope)
                 assert set(event.agent_ids) == expected
+
+    @precondition(lambda self: self.audiences)
+    @rule(scope=SCOPES, request=st.integers(10, 19), data=st.data())
+    def send_again(self, scope, request, data):
+        """To those who have not read it, and to nobody else."""
+        of = data.draw(st.sampled_from(sorted(self.audiences)))
+        draft = Draft(Audience(unread_of=of), "Again", f"r{request}")
+        for event in self.do(self.floor.send, draft, actor="sup", scope=scope):
+            first = self.floor.messages[event.message.reminds]
+            assert first.message.reminds is None
+            for agent_id in event.agent_ids:
+                assert first.deliveries[agent_id].read_at is None
+                assert scope is None or self.floor.agents[agent_id].agent.team in scope
 
     def expected(self, audience, scope):
         """Nobody outside the audience or the scope, told from the roster alone."""
@@ -182,6 +198,16 @@ class FloorMachine(RuleBasedStateMachine):
                 assert (message_id in self.floor.agents[agent_id].inbox) != gone
 
     @invariant()
+    def nobody_is_reminded_more_often_than_the_rule_says_and_no_reminder_is_overdue(self):
+        for row in self.floor.messages.values():
+            by_rule = [self.floor.messages[one].message for one in row.reminders]
+            by_rule = [one.message_id for one in by_rule if one.request_id.startswith("reminder ")]
+            for agent_id, (times, _) in row.reminded.items():
+                got = sum(agent_id in self.audiences[one] for one in by_rule)
+                assert got <= min(times, row.message.chase.times)
+        assert self.floor.next_chase() is None or self.floor.next_chase()[0] >= self.floor.now - 60_000_000
+
+    @invariant()
     def nobody_logged_in_with_a_page_is_left_untold(self):
         for row in self.floor.agents.values():
             if row.connected and row.state is AgentState.LOGGED_IN:
@@ -196,10 +222,8 @@ class FloorMachine(RuleBasedStateMachine):
         rebuilt.restore([], self.events)
         for what in ("agents", "groups", "messages", "requests", "day", "now", "seq", "newest_message_id"):
             assert getattr(rebuilt, what) == getattr(self.floor, what), what
-        assert (rebuilt.next_expiry(), rebuilt.next_pageless()) == (
-            self.floor.next_expiry(),
-            self.floor.next_pageless(),
-        )
+        for what in ("next_expiry", "next_pageless", "next_chase"):
+            assert getattr(rebuilt, what)() == getattr(self.floor, what)(), what
 
 
 FloorMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
