@@ -37,7 +37,7 @@ setup: $(VENV)/.has-test
 serve: $(VENV)/.has-coachsim
 	@$(BIN)/coachsim serve --practice data/scenarios/weekday.toml $(ARGS)
 
-test: $(VENV)/.has-test $(VENV)/.has-browser
+test: $(VENV)/.has-test $(VENV)/.has-browser $(VENV)/.has-nginx
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: $(VENV)/.has-test
@@ -106,6 +106,21 @@ $(VENV)/.has-notebooks: $(VENV)/.has-python $(PROJECT)
 	@$(COMPILE)
 	@$(CHARTS)
 	@touch $@ $(VENV)/.has-coachsim
+
+# The proxy that docs/operations puts in front; the package is of a megabyte, and nothing of it is started here.
+$(VENV)/.has-nginx: $(VENV)/.has-test
+	@found() { PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v nginx >/dev/null; }; \
+	as_root() { if [ "$$(id -u)" = 0 ]; then "$$@"; else sudo -n "$$@"; fi; }; \
+	if ! found && command -v apt-get >/dev/null && as_root true 2>/dev/null; then \
+		echo "Installing nginx for the tests of the proxy in front …"; \
+		as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+			apt-get install -y -qq --no-install-recommends nginx-light >/dev/null || true; \
+	fi; \
+	if ! found; then \
+		echo "The tests of the proxy in front need nginx: install it, or run make test ARGS=\"-k 'not proxy_in_front'\" after 'touch $@'." >&2; \
+		exit 1; \
+	fi
+	@touch $@
 
 # The system's Chromium where there is one or can be one, else the build that Playwright brings.
 $(VENV)/.has-browser: $(VENV)/.has-test

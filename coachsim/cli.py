@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import coachsim
-from coachsim import cli_experiments, cli_keeping, cli_log, cli_serve
+from coachsim import cli_backup, cli_experiments, cli_keeping, cli_log, cli_serve
 from coachsim.errors import CoachsimError, InvalidInput
 
 if TYPE_CHECKING:
@@ -346,6 +346,8 @@ def _parser() -> argparse.ArgumentParser:
     about = "compare scenarios, each played with the same seeds"
     cli_experiments.add_arguments(command(commands, "compare", cli_experiments.compare, about))
     command(commands, "clear-down", _clear_down, "empty all inboxes now, by hand")
+    about = "copy all that a floor cannot do without to a folder, also while the server runs"
+    cli_backup.add_arguments(command(commands, "backup", cli_backup.backup, about))
     logs = group("log", "the message log")
     cli_log.add_commands(logs, command)
     cli_keeping.add_commands(logs, command)

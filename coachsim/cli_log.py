@@ -112,22 +112,27 @@ def _server(arguments: argparse.Namespace) -> ServerSource | None:
 
 
 def _backup(arguments: argparse.Namespace) -> None:
+    path = Path(arguments.file).absolute()
+    copy_log(arguments.data, path)
+    print(f"The log was copied to {path}.")
+
+
+def copy_log(data_dir: Path, path: Path) -> None:
+    """Copies the log of a data folder to the absolute ``path``: by the server that has it open, or here."""
     from coachsim.log import LOG_FILE
     from coachsim.server.local import RunningServer
 
-    path = Path(arguments.file).absolute()
-    server = RunningServer.find(arguments.data)
+    server = RunningServer.find(data_dir)
     if server is not None:
         server.post("/api/backup", json={"path": str(path)})
     else:
         from coachsim.log_writer import LogWriter
 
-        log = arguments.data / LOG_FILE
+        log = data_dir / LOG_FILE
         if not log.exists():
-            raise CoachsimError(f"There is no log in {arguments.data}.")
+            raise CoachsimError(f"There is no log in {data_dir}.")
         with LogWriter.open(log) as writer:
             writer.backup(path)
-    print(f"The log was copied to {path}.")
 
 
 def _upgrade(arguments: argparse.Namespace) -> None:

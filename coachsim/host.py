@@ -182,6 +182,11 @@ class FloorHost:
         """What is wrong with this floor now, a sentence each; empty when all is well."""
         return list(self._faults.values())
 
+    @property
+    def fault_kinds(self) -> list[str]:
+        """The names of what is wrong now, in step with ``faults``."""
+        return list(self._faults)
+
     def report(self, key: str, sentence: str | None) -> None:
         """Puts a sentence among ``faults``, or takes it away (None); ``key`` names the trouble."""
         self._set_fault(key, sentence)

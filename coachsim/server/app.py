@@ -65,6 +65,8 @@ def make_app(site: Site, desk: AnyDesk | None) -> web.Application:
     """All addresses of the front door. What is in no table is not there."""
     sockets: set[DeskProxy] = set()
     site.on_sign_out(lambda: end_signed_out(site, sockets))
+    if desk is not None:
+        site.metrics.desk = lambda: (desk.port is not None, len(sockets))
     files = {"path": str(handlers_site.WEB)}
     handlers: list[Any] = [
         *_api_handlers(),

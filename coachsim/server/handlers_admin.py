@@ -64,6 +64,7 @@ class Backup(ApiHandler):
             await asyncio.to_thread(self.site.host.writer.backup, path)
         except (OSError, ValueError) as error:
             raise InvalidInput(f"The backup cannot be written to {path}: {error}.", field="path") from error
+        self.site.metrics.backed_up()
         return {"path": str(path)}
 
 

@@ -13,6 +13,7 @@ from coachsim.server.access import AGENT_PAGE, SEAT_PAGE
 from coachsim.server.accounts import MIN_PASSWORD, Account, checked, checked_password
 from coachsim.server.base import FrontHandler, Refusal, explained, say_when, sign_in_address
 from coachsim.server.identity import clear_session_cookie, session_cookie, set_session_cookie
+from coachsim.server.throttle import TooManyAttempts
 
 _NO_ACCOUNT = "You are not signed on, or there is no account in your name here. Ask an admin of coachsim to add one."
 _NO_PASSWORDS = "This server has no passwords of its own: your organisation's sign-on lets you in."
@@ -43,6 +44,8 @@ class PageHandler(FrontHandler):
         """Shows a form again, with what was wrong."""
         self.set_status(error.http_status)
         say_when(self, error)
+        if isinstance(error, TooManyAttempts):
+            self.site.metrics.sign_ins.labels("held").inc()
         self.render(template, fault=error.message, **names)
 
     def require(self, roles: frozenset[str]) -> bool:
@@ -72,10 +75,12 @@ class PageHandler(FrontHandler):
         account = site.accounts.active(name)
         if not good or account is None or not site.may_sign_in(account):
             site.throttle.failed(name, address)
+            site.metrics.sign_ins.labels("wrong").inc()
             wrong = InvalidInput("The name or the password is not right.")
             wrong.http_status = 401
             raise wrong
         site.throttle.succeeded(name, address)
+        site.metrics.sign_ins.labels("right").inc()
         return account
 
 

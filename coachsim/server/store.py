@@ -10,7 +10,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,15 @@ class Store:
     def audit(self, db: sqlite3.Connection, actor: str, action: str, subject: str, **detail: Any) -> None:
         """Records a change, in the transaction that makes it."""
         db.execute("INSERT INTO change VALUES (?, ?, ?, ?, ?)", (now(), actor, action, subject, json.dumps(detail)))
+
+    def backup(self, path: Path) -> None:
+        """Writes a copy of one moment to ``path``, whoever is writing. Raises ``StoreError`` where that cannot be."""
+        try:
+            path.touch(mode=0o600, exist_ok=False)
+            with closing(sqlite3.connect(path)) as copy:
+                self._db.backup(copy)
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"{self.path} cannot be copied to {path}: {error}.") from error
 
     def close(self) -> None:
         """Lets go of the file."""

@@ -130,6 +130,7 @@ def test_the_desk_runs_under_another_user_and_either_side_starts_again_by_itself
         with desk(run, home, served.url, someone) as apart:
             served.wait_for("the desk is ready")
             assert works(served)
+            assert "coachsim_desk_up 1.0" in httpx.get(served.url + "/metrics").text
             # The kernel that was started is of the desk's user, and knows nothing but its own ticket.
             kernels = descendants(apart.process.pid)
             assert len(kernels) >= 2
@@ -169,6 +170,7 @@ def test_the_desk_runs_under_another_user_and_either_side_starts_again_by_itself
                 apart.process.wait(60)
                 assert apart.file.exists()
                 again.wait_for("the desk has stopped; waiting for it")
+                assert "coachsim_desk_up 0.0" in httpx.get(again.url + "/metrics").text
                 with again.browser("sup") as browser:
                     assert browser.get(PAGE).status_code == 503
                     message = {"audience": {"everyone": True}, "body": "Hello", "request_id": "1"}
