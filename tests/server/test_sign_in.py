@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import subprocess
 import sys
@@ -247,3 +248,15 @@ def test_an_account_added_beside_the_server_can_sign_in_at_once(served: Served):
     assert added.returncode == 0, added.stderr
     with served.browser("late") as client:
         assert until(lambda: client.get("/api/agents").status_code == 200, "the new account may look")
+
+
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "\u202e{{ 7 * 7 }}", "'"]
+)
+def test_a_hostile_name_comes_back_as_text(shared: Served, name: str):
+    with shared.browser() as client:
+        page = client.post("/login", data={"username": name, "password": "wrong", "next": name})
+    assert page.status_code == 401
+    assert "not right" in page.text
+    assert f'value="{html.escape(name)}"' in page.text
+    assert "<script>alert" not in page.text and "<img" not in page.text

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from coachsim.errors import (
     AudienceChanged,
@@ -13,7 +17,7 @@ from coachsim.errors import (
     UnknownGroup,
 )
 from coachsim.floor import recipients_digest
-from coachsim.models import Agent, Audience, Filter, Sent
+from coachsim.models import MAX_BODY, Agent, Audience, Draft, Filter, Sent
 from tests.unit.floors import BREAK, HOUR, IN, MINUTE, OUT, TEN, Desk, team
 
 EVERYONE = Audience(everyone=True)
@@ -137,6 +141,19 @@ def test_the_same_request_with_another_content_is_refused():
         with pytest.raises(RequestReused):
             desk.send(**({"audience": Audience(agents=("a1",)), "request_id": "one"} | change))
     assert len(desk.floor.messages) == 1
+
+
+@given(st.text(st.characters(exclude_categories=[])))
+def test_any_text_is_kept_trimmed_or_refused(text: str):
+    try:
+        kept = Draft(Audience(everyone=True), text, request_id="one").body
+    except InvalidInput as error:
+        assert error.field == "body"
+        error.message.encode()  # can be printed
+    else:
+        assert kept == text.replace("\r\n", "\n").replace("\r", "\n").strip()
+        assert 0 < len(kept) <= MAX_BODY
+        assert all(char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cs") for char in kept)
 
 
 def test_a_request_id_is_the_senders_own():
