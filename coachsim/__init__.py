@@ -9,6 +9,7 @@ What a notebook or script needs from here:
 ``simulate``        plays a day of a scenario and gives its log, like a real day's
 ``compare``         sets scenarios side by side on the same people and days, with intervals
 ``sweep``           plays a scenario with every combination of some values
+``fit``             learns a scenario's attention from a log: how its agents come to read, with intervals
 ``analysis``        questions asked of a log: unread and lost rates, time to read, who was there; as DataFrames
 ``CoachingPage``    the supervisor's page as a widget, over any client of a floor
 ``MessageLogPage``  what was read, how fast and what was lost, as a widget, over any log
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from coachsim import analysis
     from coachsim.errors import CoachsimError
     from coachsim.experiment import compare, sweep
+    from coachsim.fitting import fit
     from coachsim.log import MessageLog, open_log
     from coachsim.pages.coaching import CoachingPage
     from coachsim.pages.message_log import MessageLogPage
@@ -46,6 +48,7 @@ __all__ = [
     "WhatIfPage",
     "analysis",
     "compare",
+    "fit",
     "open_log",
     "simulate",
     "sweep",
@@ -60,6 +63,7 @@ _HOMES = {
     "WhatIfPage": "coachsim.pages.what_if",
     "analysis": "coachsim.analysis",
     "compare": "coachsim.experiment",
+    "fit": "coachsim.fitting",
     "open_log": "coachsim.log",
     "simulate": "coachsim.simulation",
     "sweep": "coachsim.experiment",

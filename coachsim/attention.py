@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from coachsim.draws import Draws, Floats, Keys, Purpose, key, normal
 from coachsim.models import Priority
 from coachsim.outcome import NEVER
-from coachsim.scenario import Scenario
+from coachsim.scenario import Attention, Policy
 
 Micros = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -62,9 +62,10 @@ def micros(values: Floats) -> Micros:
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """The attention of a scenario's agents on one day."""
+    """The attention of a scenario's agents on one day, with toasts as its policy has them."""
 
-    scenario: Scenario
+    attention: Attention
+    policy: Policy
     draws: Draws
     _heads: Keys = field(init=False, repr=False, compare=False)
 
@@ -103,28 +104,27 @@ class Sampler:
 
     def _chance(self, priority: Priority) -> float:
         """That the day's first toast of this priority is noticed while it is on the screen."""
-        policy = self.scenario.policy
-        shown_s = policy.urgent_toast_seconds if priority is Priority.URGENT else policy.toast_seconds
-        return 1.0 - exp(-shown_s / self.scenario.attention.tau_s)
+        shown_s = self.policy.urgent_toast_seconds if priority is Priority.URGENT else self.policy.toast_seconds
+        return 1.0 - exp(-shown_s / self.attention.tau_s)
 
     def _fresh(self, earlier: Micros) -> Floats:
-        return np.asarray((1.0 - self.scenario.attention.fatigue) ** earlier)
+        return np.asarray((1.0 - self.attention.fatigue) ** earlier)
 
     def _toast(self, rows: Floats, chance: Floats) -> Micros:
-        model = self.scenario.attention
+        model = self.attention
         noticed, on_call, call, *openings = rows
         rest_s = np.where(on_call < model.occupancy, -model.call_mean_s * np.log(call), 0.0)
         delay_s = model.open_median_s * np.exp(model.open_sigma * normal(*openings)) + rest_s
         return np.where(noticed < chance, micros(delay_s * 1e6), NEVER)
 
     def _bell(self, rows: Floats) -> Micros:
-        model = self.scenario.attention
+        model = self.attention
         never, *bells = rows
         delay_s = model.bell_median_s * np.exp(model.bell_sigma * normal(*bells))
         return np.where(never < model.bell_never, NEVER, micros(delay_s * 1e6))
 
     def _ack(self, rows: Floats) -> Micros:
-        model = self.scenario.attention
+        model = self.attention
         never, *acks = rows
         delay_s = model.ack_median_s * np.exp(model.ack_sigma * normal(*acks))
         return np.where(never < model.ack_never, NEVER, micros(delay_s * 1e6))

@@ -167,6 +167,13 @@ class SettingsError(CoachsimError):
     http_status = 422
 
 
+class NotEnoughEvidence(CoachsimError):
+    """A log from which what was asked cannot be learned: no day is over, or too little was read."""
+
+    code = "not_enough_evidence"
+    http_status = 422
+
+
 class LogError(CoachsimError):
     """The log cannot be opened, read or written."""
 

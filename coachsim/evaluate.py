@@ -56,7 +56,7 @@ def outcome(days: Days) -> Outcome:
     people = days.sampler.people(np.repeat(np.arange(reps), len(days.active)), np.tile(days.keys, reps))
     prompt = rota.after(row, login, _delays(days, people, row, slot, toasted, login))
     prompt[prompt >= expires_at] = NEVER
-    look = _looks(rota.length, row, at, prompt)
+    look = looks(rota.length, row, at, prompt)
     read = np.where(look < expires_at, look, NEVER)
     until = np.where(read == NEVER, expires_at, read)
     notified = np.where((login != NEVER) & (login < until), login, read)
@@ -87,7 +87,7 @@ def outcome(days: Days) -> Outcome:
     )
 
 
-def _looks(night: int, row: Ints, at: Ints, prompt: Ints) -> Ints:
+def looks(night: int, row: Ints, at: Ints, prompt: Ints) -> Ints:
     """For each delivery the first look at or after its sending, ``night`` where there is none; by row, then time."""
     count = len(row)
     if not count:

@@ -124,7 +124,7 @@ def draw(
         sends=Sends.of(planned, today),
         choices=choices,
         picks=choices.picks(planned, draws, len(seeds)),
-        sampler=Sampler(scenario, draws),
+        sampler=Sampler(scenario.attention, scenario.policy, draws),
     )
 
 

@@ -64,6 +64,19 @@ class Rota:
         later = np.where((login == place) & (self.row[place] == row), self.at[place], NEVER)
         return state, np.where(state == IN, at, later)
 
+    def gone(self, row: Ints, at: Ints) -> Ints:
+        """How many µs each row has been there by a moment, counted from anywhere: the difference of two is what counts.
+
+        Between two moments of one row, that is the presence between them.
+        """
+        if not len(self.span_row):
+            return np.zeros(len(row), np.int64)
+        span = np.searchsorted(self._span_keys, row * self.length + at, side="right") - 1
+        last = np.maximum(span, 0)
+        into = np.where(self.span_row[last] == row, at - self.span_start[last], self.length)
+        length = self.span_end[last] - self.span_start[last]
+        return np.where(span < 0, 0, self._gone[last] + np.minimum(into, length))
+
     def after(self, row: Ints, at: Ints, delay: Ints) -> Ints:
         """When ``delay`` µs of presence have gone by since ``at``, a moment at which each row is there.
 

@@ -27,6 +27,7 @@ LAYERS = [
     {"keeping"},
     {"experiment"},
     {"analysis"},
+    {"fitting"},
     {"charts"},
     {"practice"},
     {"client"},
@@ -43,7 +44,7 @@ RESERVED = {
     "jupyter_server_proxy": {"server"},
     "prometheus_client": {"server"},
     "argon2": {"server"},
-    "pydantic": {"server", "scenario", "faults"},
+    "pydantic": {"server", "scenario", "faults", "fitting"},
     "sqlite3": {"server"},
     "voila": {"server"},  # in a kernel, importing it takes 8 s
     "ipywidgets": {"pages"},
@@ -55,13 +56,13 @@ RESERVED = {
     "simpy": {"engine"},
     "duckdb": {"log"},
     "pyarrow": {"log", "records"},
-    "pandas": {"log", "analysis", "experiment"},
-    "scipy": {"intervals"},
+    "pandas": {"log", "analysis", "experiment", "fitting"},
+    "scipy": {"intervals", "fitting"},
     "tqdm": {"experiment"},
     "distributed": {"experiment"},
     "altair": {"charts", "pages"},
     "vl_convert": {"charts"},
-    "tomli_w": {"scenario"},
+    "tomli_w": {"scenario", "fitting"},
     "httpx": {"remote", "log", "cli", "server"},
 }
 

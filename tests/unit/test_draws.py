@@ -107,7 +107,7 @@ def test_normal_lognormal_and_exponential_have_their_moments():
 
 def prompts(earlier=0, priority=Priority.NORMAL, agents=AGENTS, policy=None, **attention):
     made = scenario(attention=attention, policy=policy or {})
-    return Sampler(made, DRAWS).prompts(agents, "m", priority, np.full(len(agents), earlier))
+    return Sampler(made.attention, made.policy, DRAWS).prompts(agents, "m", priority, np.full(len(agents), earlier))
 
 
 @pytest.mark.parametrize(
