@@ -16,7 +16,7 @@ from coachsim.days import to_iso, to_micros
 from coachsim.errors import InvalidInput, NotFound
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
-from coachsim.models import Audience, Draft, Event, Priority
+from coachsim.models import Audience, Chase, Draft, Event, Priority
 from coachsim.views import Json
 
 if TYPE_CHECKING:
@@ -55,8 +55,13 @@ class FloorClient(Protocol):
         ack_required: bool = False,
         expires_at: str | None = None,
         recipients_digest: str | None = None,
+        ack_by: str | None = None,
+        chase: Mapping[str, Any] | None = None,
     ) -> Json:
-        """Sends; the same ``request_id`` again gives the first answer and sends nothing."""
+        """Sends; the same ``request_id`` again gives the first answer and sends nothing.
+
+        ``chase`` is a rule for reminders, ``{"after_min": 10, "times": 2}``.
+        """
 
     async def messages(self, day: str | None = None) -> Json:
         """A day's messages with their counts, newest first; None = the open day."""
@@ -146,6 +151,8 @@ class LocalClient:
         ack_required: bool = False,
         expires_at: str | None = None,
         recipients_digest: str | None = None,
+        ack_by: str | None = None,
+        chase: Mapping[str, Any] | None = None,
     ) -> Json:
         """Sends, and answers when it is committed."""
         draft = Draft(
@@ -154,8 +161,10 @@ class LocalClient:
             request_id=request_id,
             priority=_priority(priority),
             ack_required=ack_required,
-            expires_at=_moment(expires_at),
+            expires_at=_moment(expires_at, "expires_at", "expiry"),
             recipients_digest=recipients_digest,
+            ack_by=_moment(ack_by, "ack_by", "time to confirm by"),
+            chase=None if chase is None else Chase.from_json(chase),
         )
         await self._host.do(Floor.send, draft, actor=self._actor, scope=self._scope)
         row = self._host.floor.sent_for_request(self._actor, request_id)
@@ -246,7 +255,7 @@ def _priority(value: str) -> Priority:
         raise InvalidInput(f"There is no priority {value!r}; use normal or urgent.", field="priority") from None
 
 
-def _moment(value: str | None) -> int | None:
+def _moment(value: str | None, field: str, what: str) -> int | None:
     if value is None:
         return None
     try:
@@ -254,9 +263,7 @@ def _moment(value: str | None) -> int | None:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise InvalidInput(
-            "The expiry has to be a time with its zone, such as 2026-11-22T17:00:00Z.", field="expires_at"
-        )
+        raise InvalidInput(f"The {what} has to be a time with its zone, such as 2026-11-22T17:00:00Z.", field=field)
     return to_micros(moment)
 
 

@@ -99,7 +99,8 @@ def messages(cursor: DuckDBPyConnection, day: str, scope: Scope) -> list[dict[st
 
     rows = cursor.execute(
         """
-        SELECT message_id, epoch_us(sent_at), sender, audience, body, priority, ack_required, epoch_us(expires_at), seq
+        SELECT message_id, epoch_us(sent_at), sender, audience, body, priority, ack_required, epoch_us(expires_at), seq,
+               epoch_us(ack_by)
         FROM all_messages WHERE day = ? ORDER BY message_id
         """,
         [day],
@@ -110,7 +111,7 @@ def messages(cursor: DuckDBPyConnection, day: str, scope: Scope) -> list[dict[st
     floor = FloorState()
     _people(cursor, floor)
     for row in rows:
-        message_id, sent_at, sender, audience, body, priority, ack_required, expires_at, seq = row
+        message_id, sent_at, sender, audience, body, priority, ack_required, expires_at, seq, ack_by = row
         message = Message(
             message_id=message_id,
             sent_at=sent_at,
@@ -120,7 +121,8 @@ def messages(cursor: DuckDBPyConnection, day: str, scope: Scope) -> list[dict[st
             priority=Priority(priority),
             ack_required=ack_required,
             expires_at=expires_at,
-            request_id="",  # of no use once the day is over
+            request_id="",  # of no use once the day is over, like the rule for reminders
+            ack_by=ack_by,
         )
         floor.messages[message_id] = MessageRow(message, seq, {}, expired=message_id in expired)
     for one in _deliveries(cursor, f"WHERE message_id BETWEEN {rows[0][0]} AND {rows[-1][0]}"):

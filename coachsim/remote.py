@@ -113,6 +113,8 @@ class RemoteClient:
         ack_required: bool = False,
         expires_at: str | None = None,
         recipients_digest: str | None = None,
+        ack_by: str | None = None,
+        chase: Mapping[str, Any] | None = None,
     ) -> Json:
         """Sends. Where the answer is lost, the same ``request_id`` again sends nothing twice."""
         draft = {
@@ -123,6 +125,8 @@ class RemoteClient:
             "ack_required": ack_required,
             "expires_at": expires_at,
             "recipients_digest": recipients_digest,
+            "ack_by": ack_by,
+            "chase": None if chase is None else dict(chase),
         }
         return await self._ask("POST", "/api/messages", body={k: v for k, v in draft.items() if v is not None})
 

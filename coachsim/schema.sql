@@ -57,7 +57,7 @@ CREATE TABLE closed_deliveries (
 );
 CREATE TABLE closed_messages (
     message_id BIGINT, seq BIGINT, day VARCHAR, sent_at TIMESTAMP, sender VARCHAR, audience VARCHAR, body VARCHAR,
-    priority VARCHAR, ack_required BOOLEAN, expires_at TIMESTAMP, recipients BIGINT
+    priority VARCHAR, ack_required BOOLEAN, expires_at TIMESTAMP, recipients BIGINT, ack_by TIMESTAMP
 );
 CREATE TABLE closed_state_changes (
     seq BIGINT, agent_id VARCHAR, changed_at TIMESTAMP, state VARCHAR, reason VARCHAR, actor VARCHAR
@@ -106,7 +106,8 @@ CREATE VIEW open_messages AS
         payload->>'$.priority' AS priority,
         CAST(payload->>'$.ack_required' AS BOOLEAN) AS ack_required,
         make_timestamp(CAST(payload->>'$.expires_at' AS BIGINT)) AS expires_at,
-        len(agent_ids) AS recipients
+        len(agent_ids) AS recipients,
+        make_timestamp(CAST(payload->>'$.ack_by' AS BIGINT)) AS ack_by
     FROM open_sends;
 
 -- Everything that happened to a delivery becomes one or more marks; a delivery is the least of each kind of mark.

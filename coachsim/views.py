@@ -85,7 +85,7 @@ def preview(floor: Floor, audience: Audience, scope: Scope) -> Json:
 
 
 def audience_text(floor: FloorState, audience: Audience, agent_ids: Collection[str]) -> str:
-    """An audience in words: a name, a number of agents, the filter's values, or 'everyone'."""
+    """An audience in words: a name, a number of agents, the filter's values, 'everyone', or how many had not read."""
     if audience.everyone:
         return "everyone"
     if audience.filter is not None:
@@ -93,6 +93,8 @@ def audience_text(floor: FloorState, audience: Audience, agent_ids: Collection[s
             f"{_KIND_WORDS[kind]}: {', '.join(value.replace('_', ' ') for value in values)}"
             for kind, values in audience.filter.given.items()
         )
+    if audience.unread_of is not None:
+        return f"{len(agent_ids)} who had not read it"
     if len(agent_ids) == 1:
         (only,) = agent_ids
         return floor.agents[only].agent.name
@@ -122,8 +124,11 @@ def message(floor: FloorState, row: MessageRow, scope: Scope) -> Json | None:
         "body": sent.body,
         "priority": sent.priority.value,
         "ack_required": sent.ack_required,
+        "ack_by": to_iso(sent.ack_by),
         "expires_at": to_iso(sent.expires_at),
         "expired": row.expired,
+        "reminds": sent.reminds,
+        "chase": None if sent.chase is None else sent.chase.to_json(),
         "recipients": len(deliveries),
         "by_status": {status.value: statuses[status] for status in Status},
         "by_milestone": {
@@ -207,6 +212,8 @@ def message_for_agents(row: MessageRow) -> Json:
         "body": sent.body,
         "priority": sent.priority.value,
         "ack_required": sent.ack_required,
+        "ack_by": to_iso(sent.ack_by),
         "expires_at": to_iso(sent.expires_at),
+        "reminds": sent.reminds,
         "seq": row.seq,
     }

@@ -282,6 +282,8 @@ def audience_text(audience: str, names: Mapping[str, str]) -> str:
     found = Audience.from_json(json.loads(audience))
     if found.everyone:
         return "everyone"
+    if found.unread_of is not None:
+        return "reminder to those who had not read"
     if found.filter is None:
         (one, *others) = found.agents
         return f"{len(found.agents):,} agents" if others else names.get(one, one)

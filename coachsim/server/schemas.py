@@ -41,6 +41,8 @@ class SendBody(_Body):
     ack_required: bool = False
     expires_at: str | None = None
     recipients_digest: str | None = None
+    ack_by: str | None = None
+    chase: dict[str, Any] | None = None
 
 
 class StateBody(_Body):

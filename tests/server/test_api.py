@@ -81,6 +81,16 @@ BAD_SENDS = {
     "unknown state": (GOOD | {"audience": {"filter": {"state": ["asleep"]}}}, 422),
     "nobody": (GOOD | {"audience": {"filter": {"team": ["Blue"], "campaign": ["Sales"], "state": ["break"]}}}, 422),
     "unknown agent": (GOOD | {"audience": {"agents": ["a9"]}}, 404),
+    "reminder of nothing": (GOOD | {"audience": {"unread_of": 12}}, 404),
+    "reminder of no id": (GOOD | {"audience": {"unread_of": "12"}}, 422),
+    "reminder of no number of ours": (GOOD | {"audience": {"unread_of": 2**63}}, 422),
+    "rule without times": (GOOD | {"chase": {"after_min": 5}}, 422),
+    "rule too often": (GOOD | {"chase": {"after_min": 5, "times": 99}}, 422),
+    "rule no object": (GOOD | {"chase": 5}, 422),
+    "confirm by without confirming": (GOOD | {"ack_by": "2030-01-01T00:00:00Z"}, 422),
+    "confirm by no time": (GOOD | {"ack_required": True, "ack_by": "soon"}, 422),
+    "confirm by past": (GOOD | {"ack_required": True, "ack_by": "2020-01-01T00:00:00Z"}, 422),
+    "confirm by after the night": (GOOD | {"ack_required": True, "ack_by": "2090-01-01T00:00:00Z"}, 422),
     "unknown team": (GOOD | {"audience": {"filter": {"team": ["Mauve"]}}}, 404),
 }
 

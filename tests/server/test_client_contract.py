@@ -124,6 +124,34 @@ async def test_a_send_is_seen_by_whoever_may_and_only_their_part(rig):
     assert len((await rig.blue.messages())["messages"]) == 1
 
 
+async def test_a_reminder_goes_to_those_who_have_not_read_it(rig):
+    await rig.log_in("a1")
+    chase = {"after_min": 10, "times": 2}
+    first = await rig.everything.send({"agents": ["a1", "a2", "a3"]}, "Hello", request_id="one", chase=chase)
+    await rig.agent("a1", (Floor.open_inbox,))
+    unread = {"unread_of": first["message_id"]}
+    preview = await rig.everything.preview(unread)
+    assert (preview["recipients"], preview["audience_text"]) == (2, "2 who had not read it")
+    assert [one["agent_id"] for one in (await rig.blue.preview(unread))["names"]] == ["a2"]
+    digest = preview["recipients_digest"]
+    again = await rig.everything.send(unread, "Please read it", request_id="two", recipients_digest=digest)
+    assert again["recipients"] == 2
+    reminder, original = (await rig.everything.messages())["messages"]
+    assert (reminder["reminds"], reminder["chase"], reminder["audience"]) == (first["message_id"], None, unread)
+    assert (original["reminds"], original["chase"]) == (None, chase)
+    (part, _) = (await rig.blue.messages())["messages"]
+    assert (part["recipients"], part["audience_text"]) == (1, "1 who had not read it")
+
+
+async def test_a_message_says_until_when_to_confirm_it(rig):
+    by = (await rig.everything.floor())["next_clear_down"]
+    await rig.everything.send({"agents": ["a1"]}, "Confirm", request_id="one", ack_required=True, ack_by=by)
+    (message,) = (await rig.everything.messages())["messages"]
+    assert message["ack_by"] == by
+    with pytest.raises(InvalidInput):
+        await rig.everything.send({"agents": ["a1"]}, "Confirm", request_id="two", ack_by=by)
+
+
 async def test_the_same_request_sends_once(rig):
     first = await rig.everything.send({"everyone": True}, "Hello", request_id="one")
     again = await rig.everything.send({"everyone": True}, "Hello", request_id="one")
