@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 import shutil
 import socket
@@ -15,11 +16,13 @@ from pathlib import Path
 import httpx
 import pytest
 from tornado.httpclient import HTTPRequest
+from tornado.web import create_signed_value
 from tornado.websocket import websocket_connect
 
+from coachsim.server.site import cookie_secret
 from coachsim.server.throttle import PER_NAME_AND_ADDRESS
-from tests.server.test_desk import KERNEL, PAGE
-from tests.serving import PASSWORD, Served, add_everybody, listening, next_frame, serve, until
+from tests.server.test_desk import KERNEL, PAGE, descendants
+from tests.serving import PASSWORD, Served, add_everybody, listening, make_ticket, next_frame, serve, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 PROXIES = ["nginx", *(["caddy"] if shutil.which("caddy") else [])]
@@ -170,10 +173,10 @@ def test_a_proxy_with_tls_in_front(kind: str, repository: Path, tmp_path: Path, 
         asyncio.run(asks_its_kernel(proxy, kernel, sup))
 
 
-async def asks_its_kernel(proxy: Front, kernel: str, client: httpx.Client) -> None:
+async def asks_its_kernel(proxy: Front, kernel: str, client: httpx.Client, **more: str) -> None:
     url = f"wss://localhost:{proxy.port}/desk/api/kernels/{kernel}/channels?session_id=x"
     cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
-    headers = {"Cookie": cookie, "Origin": proxy.url}
+    headers = {"Cookie": cookie, "Origin": proxy.url, **more}
     connection = await websocket_connect(HTTPRequest(url, headers=headers, ssl_options=proxy.trust))
     try:
         await connection.write_message(KERNEL_INFO)
@@ -198,7 +201,7 @@ def test_nginx_signs_people_in(repository: Path, tmp_path: Path, certificate: Pa
 
     options = ("--behind-proxy", "--proxy-secret", str(tmp_path / "secret"), "--sign-on-header", "X-Remote-User")
     with (
-        serve(data, *options) as served,
+        serve(data, *options, desk=True) as served,
         front("nginx", repository, tmp_path / "proxy", certificate, served, with_sign_on) as proxy,
     ):
         with proxy.client(auth=("sup", "of the sign-on")) as sup:
@@ -207,7 +210,36 @@ def test_nginx_signs_people_in(repository: Path, tmp_path: Path, certificate: Pa
             assert answer.json()["name"] == "sup"
             sup.headers["X-XSRFToken"] = sup.get("/").cookies["_xsrf"]
             assert sup.post("/api/messages/preview", json={"audience": {"everyone": True}}).status_code == 200
+            # The desk's page has a kernel that is this person's, whatever cookie is left from the time of passwords.
+            served.wait_for("the desk is ready")
+            sup.cookies.set("coachsim_session", signed_cookie(data, "a1"))
+            page = sup.get(PAGE, timeout=120)
+            assert page.status_code == 200
+            kernel = KERNEL.search(page.content)[1].decode()
+            basic = "Basic " + base64.b64encode(b"sup:of the sign-on").decode()
+            asyncio.run(asks_its_kernel(proxy, kernel, sup, Authorization=basic))
+            assert tickets_owner(served) == "sup"
+        with proxy.client(auth=("a1", "of the sign-on")) as ann:
+            assert ann.get(PAGE).status_code == 403
+            assert ann.get(f"/desk/api/kernels/{kernel}").status_code in (403, 404)
         with proxy.client() as nobody:
             assert nobody.get("/api/me", headers={"X-Remote-User": "sup"}).status_code == 401
         # Past nginx, from the same machine, the header is nothing.
         assert httpx.get(served.url + "/api/me", headers={"X-Remote-User": "sup"}).status_code == 401
+
+
+def signed_cookie(data: Path, name: str) -> str:
+    """A session cookie that this server has signed for somebody."""
+    raw, _ = make_ticket(data, name)
+    return create_signed_value(cookie_secret(data), "coachsim_session", raw).decode()
+
+
+def tickets_owner(served: Served) -> str:
+    """Whose ticket the one kernel has in its environment."""
+    for pid in descendants(served.process.pid):
+        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        for each in environment:
+            if each.startswith(b"HTTP_X_COACH_TICKET="):
+                ticket = {"X-Coach-Ticket": each.partition(b"=")[2].decode()}
+                return httpx.get(served.url + "/api/me", headers=ticket).json()["name"]
+    raise AssertionError("there is no kernel")
