@@ -1,11 +1,13 @@
-"""Who may do what: the one table of the API's endpoints, with the roles let in and what they see of the floor.
+"""Who may do what: the one table of all addresses, with the roles let in and what they see of the floor.
 
 ``scope`` says which part: ``teams`` the caller's teams · ``own`` only the caller as an agent · ``all`` everything ·
-``none`` nothing of the floor. A test walks this table for every role.
+``none`` nothing of the floor. Tests walk this table for every role, and ``python -m coachsim.server.access_table``
+prints it.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from coachsim.errors import Forbidden, NotSignedIn
@@ -102,3 +104,74 @@ def page_roles(page: str, *, practice: bool) -> frozenset[str] | None:
     if roles is None or not practice:
         return roles
     return roles | _PAGES_IN_PRACTICE.get(page, frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPage:
+    """An address of the front door that is no API. ``roles`` None lets in anybody, within what ``only`` says."""
+
+    methods: str
+    path: str
+    roles: frozenset[str] | None = None
+    only: str = ""
+    in_practice: frozenset[str] = frozenset()
+
+
+OWN_PAGES = (
+    OwnPage("GET", "/", only="shows what the caller's roles have"),
+    OwnPage("GET POST", "/login"),
+    OwnPage("GET POST", "/logout", only="ends the caller's own session"),
+    OwnPage("GET POST", "/password", EVERYONE, "the caller's own, by giving the old one"),
+    OwnPage("GET POST", "/setup", only="with the link printed at the start, while there is no account"),
+    OwnPage("GET", "/agent", AGENT_PAGE, in_practice=SEAT_PAGE),
+    OwnPage("GET", "/(coaching|message_log|what_if)", only="leads on to the desk"),
+    OwnPage("GET HEAD", "/static/agent/(.*)"),
+    OwnPage("GET HEAD", "/static/front/(.*)"),
+    OwnPage("GET", "/(favicon\\.ico)"),
+    OwnPage("GET", "/desk/?", only="leads to the start page"),
+    OwnPage("POST", "/enter", only="on a practice floor that serves its own machine alone"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DeskAddress:
+    """What the desk lets through to Voila. ``page`` has roles of its own; the rest is for whoever may open any page, a
+    ``{kernel}`` only for the sign-in session that it was started for."""
+
+    methods: str
+    path: str
+    page: str | None = None
+
+    def matches(self, method: str, path: str) -> bool:
+        """Whether it is this address that a request is for."""
+        pattern = re.escape(self.path)
+        for name, means in _PARTS.items():
+            pattern = pattern.replace(re.escape(name), means)
+        return method in self.methods.split() and re.fullmatch(pattern, path) is not None
+
+    def roles(self, *, practice: bool) -> frozenset[str]:
+        """Who may ask for it."""
+        if self.page is not None:
+            return page_roles(self.page, practice=practice) or frozenset()
+        return frozenset().union(*(page_roles(page, practice=practice) or () for page in PAGES))
+
+
+_PARTS = {"{kernel}": r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "{template}": r"[a-z]+", "{file}": r".+"}
+DESK = (
+    *(DeskAddress("GET HEAD", f"voila/render/{page}.ipynb", page) for page in PAGES),
+    DeskAddress("GET HEAD", "voila/static/{file}"),
+    DeskAddress("GET HEAD", "voila/templates/{template}/static/{file}"),
+    DeskAddress("GET HEAD", "voila/labextensions/{file}"),
+    DeskAddress("GET HEAD", "voila/api/themes/{file}"),
+    DeskAddress("GET DELETE", "api/kernels/{kernel}"),
+    DeskAddress("GET", "api/kernels/{kernel}/channels"),
+    DeskAddress("POST", "voila/api/shutdown/{kernel}"),
+)
+
+
+def desk_roles(method: str, path: str, *, practice: bool) -> frozenset[str] | None:
+    """Who may ask Voila for this; None where nobody may."""
+    if ".." in path.split("/") or not path.isprintable():
+        return None
+    found = next((address for address in DESK if address.matches(method, path)), None)
+    return None if found is None else found.roles(practice=practice)

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import secrets
 import sys
 import time
@@ -21,6 +22,13 @@ from coachsim.errors import CoachsimError
 
 _PACKAGE = Path(coachsim.__file__).parent
 _TEMPLATES = _PACKAGE / "pages" / "voila_template"
+# What a Python process needs to know of its machine. Whatever else was in the environment of the one who started the
+# server (tokens, passwords, keys to other systems) is not for the kernels of those who visit.
+_PASSED_ON = re.compile(
+    r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|VIRTUAL_ENV|XDG_\w+_(?:DIRS?|HOME)"
+    r"|PYTHON(?!STARTUP)\w*|IPYTHONDIR|JUPYTER_(?:PATH|CONFIG_PATH|\w+_DIR|PREFER_ENV_PATH)|SSL_CERT_(?:FILE|DIR)"
+    r"|\w+_NUM_THREADS"
+)
 _START_S = 120.0
 _STOP_S = 10.0
 _LONGEST_WAIT_S = 30.0
@@ -134,9 +142,7 @@ class Desk:
         self.on_change()
 
     def _environment(self) -> dict[str, str]:
-        environment = dict(os.environ)
-        # What the one who started the server may do is not for the kernels of those who visit.
-        environment.pop("COACHSIM_TOKEN", None)
+        environment = {name: value for name, value in os.environ.items() if _PASSED_ON.fullmatch(name)}
         environment["COACHSIM_URL"] = self.url
         environment["COACHSIM_CACHE"] = str(self.cache)
         environment["COACHSIM_SCENARIOS"] = os.pathsep.join(map(str, self.scenarios))

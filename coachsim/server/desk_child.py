@@ -33,6 +33,8 @@ from traitlets.config import Config
 from voila.app import Voila
 from voila.exporter import VoilaExporter
 
+from coachsim.server.desk_line import DeskLine
+
 _KERNEL_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LEFT_OUT = ("/voila/tree", "/voila/api/contents", "/voila/files", "/login", "/logout")
 _EXTENSIONS = (
@@ -167,6 +169,7 @@ def _config(told: dict[str, Any]) -> Config:
         open_browser=False,
         config_file_paths=[],
         identity_provider_class=DeskIdentity,
+        kernel_websocket_connection_class=DeskLine,
         # The front door pings the browsers. Jupyter's own pings, in ms, would end every line after 30 s; with a longer
         # limit they would be a mistake to tornado, which reads the same settings as seconds.
         tornado_settings={"ws_ping_interval": 0},

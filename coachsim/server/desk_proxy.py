@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import unquote
 
@@ -11,7 +9,7 @@ from jupyter_server_proxy.handlers import NamedLocalProxyHandler
 from tornado import httpclient, httputil, web
 from tornado.ioloop import IOLoop
 
-from coachsim.server.access import PAGES, page_roles
+from coachsim.server.access import desk_roles
 from coachsim.server.base import HEADERS, Refusal, check_cross_site, check_host, check_rate, explained, sign_in_address
 from coachsim.server.desk import AnyDesk
 from coachsim.server.identity import identify, session_of
@@ -23,21 +21,9 @@ DESK_POLICY = (
     " img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' blob:; worker-src 'self' blob:;"
     " object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
-_RENDER = re.compile(r"voila/render/([a-z_]+)\.ipynb")
-_KERNEL = r"api/kernels/[0-9a-f-]{36}"
-_ALLOWED = tuple(
-    (methods, re.compile(path))
-    for methods, path in (
-        ({"GET", "HEAD"}, r"voila/(static|templates|labextensions|api/themes)/.*"),
-        ({"GET", "DELETE"}, _KERNEL),
-        ({"GET"}, _KERNEL + "/channels"),
-        ({"POST"}, r"voila/api/shutdown/[0-9a-f-]{36}"),
-    )
-)
 _PASSED_ON = ("Accept", "Accept-Language", "Content-Type", "Host", "If-Modified-Since", "If-None-Match", "Range")
 _PASSED_ON_WS = ("Sec-Websocket-Protocol", "Sec-Websocket-Version")
 _PASSED_BACK = ("Accept-Ranges", "Cache-Control", "Content-Range", "Content-Type", "Etag", "Last-Modified")
-_ANY_PAGE = frozenset().union(*PAGES.values())
 _GRACE_S = 5.0
 
 
@@ -50,6 +36,8 @@ class DeskProxy(NamedLocalProxyHandler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, absolute_url=True, update_last_activity=False, **kwargs)
         self.proxy_base = "desk"
+        self._jupyter_current_user: str | None = None  # until prepare has found out who it is
+        self.current_user: str | None = None
 
     @property
     def site(self) -> Site:
@@ -79,7 +67,6 @@ class DeskProxy(NamedLocalProxyHandler):
 
     async def prepare(self) -> None:
         """Instead of Jupyter's checks, the front door's own."""
-        self.current_user = self._jupyter_current_user = None
         check_host(self)
         path = unquote(self.path_args[0]) if self.path_args else ""
         websocket = self.request.headers.get("Upgrade", "").lower() == "websocket"
@@ -90,7 +77,7 @@ class DeskProxy(NamedLocalProxyHandler):
                 self.redirect(sign_in_address(self))
                 return
             raise Refusal(401, "Sign in first.")
-        roles = _roles_for(self.request.method or "", path, practice=self.site.practice is not None)
+        roles = desk_roles(self.request.method or "", path, practice=self.site.practice is not None)
         if roles is None:
             raise Refusal(404, "There is nothing at this address.")
         if not self.caller.account.roles & roles:
@@ -183,10 +170,13 @@ class DeskProxy(NamedLocalProxyHandler):
 
     # --- websockets ---
 
-    def open(self, path: str) -> Awaitable[None]:
-        """Connects a page to its kernel."""
+    async def open(self, path: str) -> None:
+        """Connects a page to its kernel; closes at once where Voila has none for it."""
         self.settings["desk_sockets"].add(self)
-        return super().open(path)  # type: ignore[no-any-return]
+        try:
+            await super().open(path)
+        except (OSError, httpclient.HTTPError):
+            self.close()
 
     def on_close(self) -> None:
         """The page is gone."""
@@ -199,16 +189,6 @@ def end_signed_out(site: Site, sockets: set[DeskProxy]) -> None:
     for socket in tuple(sockets):
         if socket.caller is not None and not site.still(socket.caller):
             IOLoop.current().call_later(_GRACE_S, socket.close)
-
-
-def _roles_for(method: str, path: str, *, practice: bool) -> frozenset[str] | None:
-    """Who may ask for this; None where nobody may."""
-    if ".." in path.split("/"):
-        return None
-    render = _RENDER.fullmatch(path)
-    if render is not None:
-        return page_roles(render[1], practice=practice) if method in ("GET", "HEAD") else None
-    return _ANY_PAGE if any(method in methods and allowed.fullmatch(path) for methods, allowed in _ALLOWED) else None
 
 
 def _page(handler: web.RequestHandler, template: str, **names: Any) -> bytes:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.server.desks import Door, open_door
 from tests.serving import Served, add_everybody, serve
 
 
@@ -32,3 +33,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     add_everybody(folder)
     with serve(folder) as running:
         yield running
+
+
+@pytest.fixture
+async def door(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Door]:
+    """A server with a desk; a parameter is the seconds after which a kernel without a page is ended."""
+    # A page that is still being made has no one connected either: on a busy machine that takes a while.
+    async with open_door(tmp_path, orphan_after=getattr(request, "param", 90.0)) as opened:
+        yield opened

@@ -7,68 +7,17 @@ import os
 import re
 import signal
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.web import create_signed_value
 from tornado.websocket import websocket_connect
 
-from coachsim.floor import Floor
-from coachsim.server.app import Server
-from coachsim.server.site import Options
-from tests.serving import PEOPLE, add_everybody, serve, until
+from tests.server.desks import PAGE, Door, eventually
+from tests.serving import add_everybody, serve, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-PAGE = "/desk/voila/render/coaching.ipynb"
-KERNEL = re.compile(rb'"kernelId":\s*"([0-9a-f-]{36})"')
-
-
-async def eventually(look, what: str):
-    """Looks until what it sees is true."""
-    end = time.monotonic() + 60
-    while not (found := look()):
-        assert time.monotonic() < end, f"never happened: {what}"
-        await asyncio.sleep(0.05)
-    return found
-
-
-class Door:
-    """A server in the test's own process, with a desk."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-
-    def browser(self, name: str) -> httpx.AsyncClient:
-        """Someone who is signed in, as a browser would be."""
-        site = self.server.site
-        raw = site.sessions.begin(site.accounts.known(name))
-        value = create_signed_value(site.cookie_secret, "coachsim_session", raw).decode()
-        cookies = {"coachsim_session": value, "_xsrf": "of-this-browser"}
-        headers = {"X-XSRFToken": "of-this-browser"}
-        return httpx.AsyncClient(base_url=self.server.url, cookies=cookies, headers=headers, timeout=60)
-
-    async def render(self, client: httpx.AsyncClient) -> tuple[str, httpx.Response]:
-        """Opens the page; returns its kernel."""
-        answer = await client.get(PAGE)
-        assert answer.status_code == 200, answer.text[:500]
-        found = KERNEL.search(answer.content)
-        assert found is not None, answer.text[:2_000]
-        return found[1].decode(), answer
-
-
-@pytest.fixture
-async def door(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Door]:
-    add_everybody(tmp_path)
-    # A page that is still being made has no one connected either: on a busy machine that takes a while.
-    server = await Server.start(Options(tmp_path, port=0, orphan_after=getattr(request, "param", 90.0)))
-    assert server.desk is not None
-    await server.site.host.do(Floor.set_agents, PEOPLE, actor="test")
-    await eventually(lambda: server.desk.port, "the desk is ready")
-    yield Door(server)
-    await server.stop()
 
 
 async def test_a_page_is_for_its_roles_and_a_kernel_for_its_session(door: Door):
@@ -126,11 +75,6 @@ async def test_a_page_is_told_where_scenarios_are(door: Door, tmp_path: Path):
     assert told["COACHSIM_CACHE"] == str(tmp_path / "cache")
 
 
-async def test_the_token_of_whoever_started_the_server_is_not_for_visitors(door: Door, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("COACHSIM_TOKEN", "a token of the administrator's")
-    assert "COACHSIM_TOKEN" not in door.server.desk._environment()
-
-
 async def test_a_websocket_is_for_its_session_and_ends_with_it(door: Door, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("coachsim.server.desk_proxy._GRACE_S", 0.1)
     async with door.browser("sup") as sup, door.browser("blue") as blue:
@@ -154,35 +98,10 @@ async def test_a_websocket_is_for_its_session_and_ends_with_it(door: Door, monke
         finally:
             stranger.close()
 
-        own = await websocket_connect(HTTPRequest(url, headers=headers(sup)))
-        try:
-            await own.write_message(
-                '{"channel":"shell","header":{"msg_id":"1","msg_type":"kernel_info_request","session":"x",'
-                '"username":"","version":"5.3","date":"2026-01-01T00:00:00Z"},"parent_header":{},"metadata":{},'
-                '"content":{}}'
-            )
-            assert await asyncio.wait_for(own.read_message(), 30) is not None
+        async with door.line(sup, kernel) as own:
+            assert (await own.answer_of("kernel_info_request", {}))["status"] == "ok"
             assert (await sup.post("/logout")).status_code == 303
-
-            async def closed() -> None:
-                while await own.read_message() is not None:
-                    pass
-
-            await asyncio.wait_for(closed(), 20)
-        finally:
-            own.close()
-
-
-async def test_nothing_of_jupyter_but_what_a_page_needs_is_there(door: Door):
-    async with door.browser("sup") as sup, httpx.AsyncClient() as direct:
-        for path in (
-            "voila/tree", "voila/api/contents/", "voila/files/coaching.ipynb", "api/contents", "api/kernels", "login",
-            "voila/render/../coaching.ipynb", "voila/render/secret.ipynb", "voila/static/../../api/kernels",
-            "voila/static/%2e%2e/%2e%2e/api/kernels", "proxy/22/",
-        ):  # fmt: skip
-            assert (await sup.get("/desk/" + path)).status_code == 404, path
-        # On its own port Voila answers to the front door alone.
-        assert (await direct.get(f"http://127.0.0.1:{door.server.desk.port}{PAGE}")).status_code == 403
+            await asyncio.wait_for(own.end(), 20)
 
 
 @pytest.mark.parametrize("door", [20.0], indirect=True)
