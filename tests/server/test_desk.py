@@ -14,7 +14,7 @@ import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
-from tests.server.desks import PAGE, Door, eventually
+from tests.server.desks import PAGE, Door, alive, descendants, eventually
 from tests.serving import add_everybody, serve, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -126,21 +126,6 @@ async def test_voila_is_started_again_and_nothing_else_stops_meanwhile(door: Doo
         assert (await sup.post("/api/messages", json=message)).status_code == 201
         await eventually(lambda: desk.port, "the desk is back")
         await door.render(sup)
-
-
-def descendants(pid: int) -> set[int]:
-    found: set[int] = set()
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found |= {int(child)} | descendants(int(child))
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 @pytest.mark.parametrize("ending", ["kill", "stop"])

@@ -10,7 +10,7 @@ import pytest
 from tornado.web import decode_signed_value
 
 from coachsim.server.access import DESK, DeskAddress
-from tests.server.desks import PAGE, Door, open_door
+from tests.server.desks import PAGE, Door, descendants, open_door
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 STRANGE_KERNEL = "0" * 8 + "-0000-0000-0000-" + "0" * 12
@@ -214,11 +214,8 @@ def kernel_pids(door: Door) -> list[int]:
     """The kernels that Voila has now."""
     process = door.server.desk.process
     assert process is not None
-    found = []
-    for task in Path(f"/proc/{process.pid}/task").iterdir():
-        children = (task / "children").read_text().split()
-        found += [int(pid) for pid in children if "ipykernel" in Path(f"/proc/{pid}/cmdline").read_text()]
-    return found
+    below = descendants(process.pid)
+    return [pid for pid in below if "ipykernel" in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
 def kernel_environments(door: Door) -> list[dict[str, str]]:

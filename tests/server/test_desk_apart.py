@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 import coachsim
-from tests.server.test_desk import KERNEL, PAGE, alive, descendants
+from tests.server.desks import KERNEL, PAGE, alive, descendants
 from tests.server.test_sign_in import cli
 from tests.serving import Served, add_everybody, serve, until
 
