@@ -1,4 +1,4 @@
-"""The command line: ``coachsim serve | desk | user | token | roster | clear-down | log | simulate | compare``.
+"""The command line: ``coachsim serve | desk | user | token | roster | clear-down | audit | log | …``.
 
 Errors go to standard error in one sentence; the exit code is 2 for wrong use and 1 for a failure. What needs the log
 asks the running server where there is one, and opens the log itself where there is none. Accounts are changed in their
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import coachsim
-from coachsim import cli_backup, cli_experiments, cli_keeping, cli_log, cli_serve
+from coachsim import cli_audit, cli_backup, cli_experiments, cli_keeping, cli_log, cli_serve
 from coachsim.errors import CoachsimError, InvalidInput
 
 if TYPE_CHECKING:
@@ -348,6 +348,7 @@ def _parser() -> argparse.ArgumentParser:
     command(commands, "clear-down", _clear_down, "empty all inboxes now, by hand")
     about = "copy all that a floor cannot do without to a folder, also while the server runs"
     cli_backup.add_arguments(command(commands, "backup", cli_backup.backup, about))
+    cli_audit.add_command(commands, command)
     logs = group("log", "the message log")
     cli_log.add_commands(logs, command)
     cli_keeping.add_commands(logs, command)

@@ -25,12 +25,12 @@ def add_commands(group: Any, command: Callable[..., argparse.ArgumentParser]) ->
     """Adds the commands of ``coachsim log`` to its group; ``command(group, name, run, about)`` makes one."""
     summary = command(group, "summary", _summary, "what was sent, notified, read and lost on each day")
     _asks_a_server(summary)
-    _days(summary)
+    add_days(summary)
     export = command(group, "export", _export, "write a table of the log to a file: .parquet or .csv")
     export.add_argument("file", type=Path, metavar="FILE")
     export.add_argument("--table", choices=_TABLES, default="deliveries", help="which one (deliveries)")
     _asks_a_server(export)
-    _days(export)
+    add_days(export)
     backup = command(group, "backup", _backup, "copy the log, also while the server runs")
     backup.add_argument("file", type=Path, metavar="FILE")
     about = "bring a log of an earlier version to today's format; the old one is kept beside it"
@@ -46,7 +46,7 @@ def _asks_a_server(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(wrong_use=parser.error)
 
 
-def _days(parser: argparse.ArgumentParser) -> None:
+def add_days(parser: argparse.ArgumentParser) -> None:
     for name, says in (("from", "first"), ("to", "last")):
         parser.add_argument(
             f"--{name}", dest=f"{name}_day", type=_day, metavar="DAY", help=f"the {says} day (as 2026-11-22)"
@@ -68,7 +68,7 @@ def _summary(arguments: argparse.Namespace) -> None:
     from coachsim.log_part import Part
 
     file: Path | None = arguments.data if arguments.data.is_file() else arguments.data / LOG_FILE
-    source = _server(arguments)
+    source = server_of(arguments)
     if source is None:
         log = open_log(arguments.data)
     else:
@@ -87,7 +87,7 @@ def _export(arguments: argparse.Namespace) -> None:
     if out.suffix not in log_export.ENDINGS:
         arguments.wrong_use(f"FILE ends in .parquet or .csv, not {out.name}")
     log_export.check(out)
-    source = _server(arguments)
+    source = server_of(arguments)
     if source is None:
         with open_log(arguments.data) as log:
             rows = log_export.export(log, arguments.table, out, arguments.from_day, arguments.to_day)
@@ -99,7 +99,7 @@ def _export(arguments: argparse.Namespace) -> None:
     print(f"{rows:,} {'row' if rows == 1 else 'rows'} of {arguments.table} written to {out}.")
 
 
-def _server(arguments: argparse.Namespace) -> ServerSource | None:
+def server_of(arguments: argparse.Namespace) -> ServerSource | None:
     """The server to ask: the one at --url, else the one that has the log of --data open."""
     from coachsim.log_remote import ServerSource
     from coachsim.server.local import RunningServer

@@ -175,3 +175,19 @@ def desk_roles(method: str, path: str, *, practice: bool) -> frozenset[str] | No
         return None
     found = next((address for address in DESK if address.matches(method, path)), None)
     return None if found is None else found.roles(practice=practice)
+
+
+def line_of(method: str, path: str) -> str:
+    """The line of the table that a request is for, as it is printed; ``other`` for all that is in none."""
+    for endpoint in TABLE:
+        if method == endpoint.method and re.fullmatch(_any(endpoint.path), path):
+            return f"{method} {endpoint.path}"
+    for page in OWN_PAGES:
+        if method in page.methods.split() and re.fullmatch(page.path, path):
+            return f"{method} {page.path}"
+    found = next((line for line in DESK if line.matches(method, path.removeprefix("/desk/"))), None)
+    return f"{method} /desk/{found.path}" if found is not None and path.startswith("/desk/") else "other"
+
+
+def _any(path: str) -> str:
+    return re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))

@@ -34,6 +34,7 @@ from coachsim.server import (
     practice_accounts,
 )
 from coachsim.server.access import TABLE, Endpoint
+from coachsim.server.access_log import log_request
 from coachsim.server.base import NoSuchApi, is_loopback
 from coachsim.server.bodies import FrontDoor
 from coachsim.server.desk import AnyDesk, Desk, dashboards
@@ -57,7 +58,6 @@ _MODULES = (
     handlers_keeping,
     handlers_admin,
 )
-_access_log = logging.getLogger("coachsim.access")
 _logger = logging.getLogger(__name__)
 
 
@@ -101,7 +101,7 @@ def make_app(site: Site, desk: AnyDesk | None) -> web.Application:
         xsrf_cookie_kwargs={"samesite": "Lax"},
         template_path=str(Path(__file__).parent / "templates"),
         websocket_ping_interval=30,
-        log_function=_logged,
+        log_function=log_request,
     )
 
 
@@ -125,20 +125,6 @@ def _handler(name: str) -> type[web.RequestHandler]:
             found: type[web.RequestHandler] = getattr(module, name)
             return found
     raise LookupError(name)
-
-
-def _logged(handler: web.RequestHandler) -> None:
-    """One line for each request: no query, no header, no body, so no secret."""
-    request = handler.request
-    site: Site = handler.settings["site"]
-    status = handler.get_status()
-    site.metrics.requests.labels(request.method, status).inc()
-    site.metrics.seconds.observe(request.request_time())
-    caller = getattr(handler, "caller", None)
-    level = logging.INFO if status < 500 else logging.ERROR
-    milliseconds = 1_000 * request.request_time()
-    who = caller.name if caller else "-"
-    _access_log.log(level, "%d %s %s %s %.1f ms", status, request.method, request.path, who, milliseconds)
 
 
 class Server:

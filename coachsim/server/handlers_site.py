@@ -12,6 +12,7 @@ from coachsim.errors import CoachsimError, InvalidInput
 from coachsim.server.access import AGENT_PAGE, SEAT_PAGE
 from coachsim.server.accounts import MIN_PASSWORD, Account, checked, checked_password
 from coachsim.server.base import FrontHandler, Refusal, explained, say_when, sign_in_address
+from coachsim.server.comings import HELD, SIGNED_IN, SIGNED_OUT, WRONG_PASSWORD
 from coachsim.server.identity import clear_session_cookie, session_cookie, set_session_cookie
 from coachsim.server.throttle import TooManyAttempts
 
@@ -63,19 +64,30 @@ class PageHandler(FrontHandler):
             self.site.sessions.end(self.caller.key)
             self.site.signed_out()
         set_session_cookie(self, self.site.sessions.begin(account))
+        self.put_down(SIGNED_IN, account)
+
+    def put_down(self, action: str, account: Account | None) -> None:
+        """Puts on record that somebody came, went, or tried to come in."""
+        name = account.name if account is not None else ""
+        self.site.comings.count(action, account=name, address=self.request.remote_ip or "")
 
     async def check_password(self, name: str, password: str) -> Account:
         """The account, if this is its password; slow and limited."""
         site = self.site
         address = self.request.remote_ip or ""
-        site.throttle.check(name, address)
-        good = await site.hashing.verify(
-            site.accounts.password_hash(name), password, still=lambda: site.throttle.check(name, address)
-        )
+        try:
+            site.throttle.check(name, address)
+            good = await site.hashing.verify(
+                site.accounts.password_hash(name), password, still=lambda: site.throttle.check(name, address)
+            )
+        except TooManyAttempts:
+            self.put_down(HELD, site.accounts.get(name))
+            raise
         account = site.accounts.active(name)
         if not good or account is None or not site.may_sign_in(account):
             site.throttle.failed(name, address)
             site.metrics.sign_ins.labels("wrong").inc()
+            self.put_down(WRONG_PASSWORD, site.accounts.get(name))
             wrong = InvalidInput("The name or the password is not right.")
             wrong.http_status = 401
             raise wrong
@@ -125,6 +137,7 @@ class SignOut(PageHandler):
         if self.caller is not None and self.caller.via == "session":
             self.site.sessions.end(self.caller.key)
             self.site.signed_out()
+            self.put_down(SIGNED_OUT, self.caller.account)
         clear_session_cookie(self)
         self.redirect(self.site.options.sign_out_path or "/login", status=303)
 

@@ -107,6 +107,15 @@ def session_of(handler: web.RequestHandler, caller: Caller) -> str:
     return site.outside_session(caller.account)  # whatever cookie is still there from the time of passwords
 
 
+def shown_by(handler: web.RequestHandler) -> str | None:
+    """What a request brings to be let in by, whether it is worth anything or not; None = nothing."""
+    if "X-Coach-Ticket" in handler.request.headers:
+        return "ticket"
+    if "Authorization" in handler.request.headers:
+        return "token"
+    return "cookie" if handler.get_cookie(SESSION_COOKIE) is not None else None
+
+
 def session_cookie(handler: web.RequestHandler) -> str | None:
     """The secret in the session cookie, if the server signed it."""
     value = handler.get_signed_cookie(SESSION_COOKIE, max_age_days=_COOKIE_DAYS)

@@ -18,6 +18,7 @@ from coachsim.host import FloorHost
 from coachsim.keeping import Keeping
 from coachsim.models import AgentChanged, Event
 from coachsim.server.accounts import Account, Accounts, in_order
+from coachsim.server.comings import SIGNED_IN, Comings
 from coachsim.server.hashing import Hashing
 from coachsim.server.limits import Rates
 from coachsim.server.metrics import Metrics
@@ -84,6 +85,7 @@ class Site:
         self.accounts = Accounts(store)
         self.sessions = Sessions(store, self.accounts, secret)
         self.throttle = Throttle()
+        self.comings = Comings(store)
         self.rates = Rates(host.settings.requests_per_second)
         self.streams = Streams(host, self.still, self._plays)
         self.seats = Seats(practice, self.streams, self.still, patience=options.seat_patience)
@@ -124,6 +126,7 @@ class Site:
         raw = self._outside.get(account.name)
         if raw is None or self.sessions.by_cookie(raw) is None:
             raw = self._outside[account.name] = self.sessions.begin(account)
+            self.comings.count(SIGNED_IN, account=account.name, subject="sign-on of the site")
         return raw
 
     def client(self, caller: Caller) -> LocalClient:
@@ -171,6 +174,9 @@ class Site:
                 passed = 0.0
                 self.signed_out()
                 self.sessions.write_seen()
+                if self.host.settings.retention_days is not None:
+                    self.comings.forget(self.host.settings.retention_days)
+            self.comings.write()
             if self.store.version != seen:
                 seen = self.store.version
                 self.signed_out()
@@ -186,6 +192,7 @@ class Site:
         await self.seats.close()
         self.streams.close()
         self.sessions.write_seen()
+        self.comings.write()
         await (self.practice or self.host).close()
         self.store.close()
 

@@ -17,7 +17,7 @@ from typing import Any
 from coachsim.errors import CoachsimError
 
 ACCOUNTS_FILE = "accounts.sqlite"
-_VERSION = 1
+_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE account (
@@ -49,6 +49,19 @@ CREATE TABLE change (               -- who changed what: the audit of accounts
     subject TEXT NOT NULL,
     detail TEXT NOT NULL            -- JSON, never a secret
 );
+"""
+_SINCE_2 = """
+CREATE TABLE coming (               -- who came in, and what was refused to whom: a row for what is alike in an hour
+    hour INTEGER NOT NULL,
+    action TEXT NOT NULL,
+    account TEXT NOT NULL,          -- '' where it was nobody's
+    address TEXT NOT NULL,
+    subject TEXT NOT NULL,          -- the line of the access table that was asked for, or what was shown
+    first_at INTEGER NOT NULL,
+    last_at INTEGER NOT NULL,
+    times INTEGER NOT NULL,
+    PRIMARY KEY (hour, action, account, address, subject)
+) WITHOUT ROWID
 """
 
 
@@ -84,6 +97,8 @@ class Store:
         if found == 0:
             for statement in _SCHEMA.split(";\n"):
                 self._db.execute(statement)
+        if found < _VERSION:
+            self._db.execute(_SINCE_2)
             self._db.execute(f"PRAGMA user_version = {_VERSION}")
         self._db.execute("COMMIT")
         if found > _VERSION:

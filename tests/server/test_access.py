@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import httpx
 import pytest
 
-from coachsim.server.access import TABLE, Endpoint
+from coachsim.server.access import OWN_PAGES, TABLE, Endpoint, OwnPage, line_of
+from coachsim.server.app import Server, make_app
+from coachsim.server.desk import Desk
+from coachsim.server.site import Options
 from tests.serving import PEOPLE, Served
 
 ROLE_OF = {
@@ -148,3 +155,56 @@ def test_an_agent_is_told_nothing_about_the_others(shared: Served):
 def test_everybody_on_the_roster_of_the_tests_is_active(shared: Served):
     with shared.client("admin") as admin:
         assert admin.get("/api/roster").text.count("true") == len(PEOPLE)
+
+
+async def test_every_address_of_the_front_door_is_in_the_table(tmp_path: Path):
+    server = await Server.start(Options(tmp_path, port=0, desk=False))
+    try:
+        app = make_app(server.site, Desk(tmp_path, server.url, tmp_path))
+        there = {rule.matcher.regex.pattern.removesuffix("$") for rule in app.wildcard_router.rules}
+    finally:
+        await server.stop()
+    own = {page.path for page in OWN_PAGES} - {"/enter"}  # which only a practice floor has
+    assert own < there
+    # The API's lines, all else under /api/ (404), and the desk's, which has a test of its own.
+    assert {path for path in there - own if not path.startswith("/api/") and path not in ("/healthz", "/metrics")} == {
+        "/desk/(.+)"
+    }
+    assert sum(path.startswith("/api/") for path in there) == len({line.path for line in TABLE}) - 2 + 1
+
+
+@pytest.mark.parametrize("page", [page for page in OWN_PAGES if "GET" in page.methods], ids=lambda page: page.path)
+def test_each_page_is_for_whom_the_table_says(shared: Served, page: OwnPage):
+    path = {
+        "/(coaching|message_log|what_if)": "/coaching",
+        "/(favicon\\.ico)": "/favicon.ico",
+        "/desk/?": "/desk/",
+    }.get(page.path, page.path.replace("(.*)", "site.css" if "front" not in page.path else "front.css"))
+    with shared.browser() as nobody:
+        answer = nobody.get(path)
+        if page.roles is None:
+            assert answer.status_code not in (401, 403, 500)
+        else:
+            assert answer.headers["Location"].startswith("/login?")
+    for name, role in ROLE_OF.items():
+        with shared.browser(name) as client:
+            let_in = page.roles is None or role in page.roles
+            assert (client.get(path).status_code == 403) == (not let_in), name
+
+
+def test_a_request_is_put_down_by_its_line_whatever_its_path():
+    kernel = "0" * 8 + "-0000-0000-0000-" + "0" * 12
+    assert line_of("GET", "/api/messages/12/deliveries") == "GET /api/messages/{message_id}/deliveries"
+    assert line_of("GET", f"/desk/api/kernels/{kernel}/channels") == "GET /desk/api/kernels/{kernel}/channels"
+    assert line_of("GET", "/agent") == "GET /agent"
+    assert {line_of("GET", path) for path in ("/x", "/api/x", "/desk/x", "/api/me/../x", "/desk/../agent")} == {"other"}
+    assert line_of("BREW", "/api/me") == "other"
+
+
+def test_the_papers_have_the_table_as_the_command_prints_it(repository: Path):
+    command = [sys.executable, "-m", "coachsim.server.access_table"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=repository).stdout
+    text = (repository / "docs" / "security.md").read_text(encoding="utf-8")
+    assert f"<!-- the table -->\n{printed}<!-- until here -->" in text, "paste what the command prints"
+    for line in TABLE:
+        assert f"`{line.method} {line.path}`" in printed
