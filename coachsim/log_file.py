@@ -263,11 +263,16 @@ def _open(path: Path, config: _Config, *, read_only: bool, whole: bool = False) 
     """Opens and checks the log. ``whole``: that the file has not been cut short is known already."""
     if path.is_dir():
         raise LogError(f"{path} is a folder. Give the path of the log file in it.")
-    clean = not wal_of(path).exists()
+    merges = not read_only and wal_of(path).exists()
     with explained(path):
+        if merges:
+            # Opening for writing merges what a crash left beside the file, which makes one that was cut short long
+            # enough again. So it is looked at before.
+            with duckdb.connect(str(path), read_only=True, config=_CONFIG) as before:
+                _check_size(before, path)
         connection = duckdb.connect(str(path), read_only=read_only, config=config)
         try:
-            if clean and not whole:
+            if not whole and not merges:
                 _check_size(connection, path)
             _check(connection, path)
         except BaseException:

@@ -288,14 +288,37 @@ def test_a_log_cut_at_a_block_that_nothing_reads_at_once_is_refused(closed_log):
     assert "backup" in refused(closed_log)
 
 
-def test_a_flipped_byte_in_what_was_not_yet_merged_is_refused(tmp_path):
-    path = tmp_path / "log.duckdb"
+def killed_after(path: Path, first: int, last: int) -> Path:
+    """Appends events in a process that then ends without closing; gives the file of what was not yet merged."""
     code = (
         "import os, sys; from coachsim.log import LogWriter; from tests.unit.test_log_writer import audited\n"
-        "writer = LogWriter.open(sys.argv[1]); writer.append(audited(1, 500)).result(10); os._exit(9)\n"
+        f"writer = LogWriter.open(sys.argv[1]); writer.append(audited({first}, {last})).result(10); os._exit(9)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(path)], timeout=60)
-    wal = path.with_name("log.duckdb.wal")
+    return path.with_name(path.name + ".wal")
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.7, 0.999])
+def test_a_truncated_log_is_refused_and_left_alone_after_a_crash_too(closed_log, kept):
+    wal = killed_after(closed_log, 20_001, 20_500)
+    whole, beside = closed_log.read_bytes(), wal.read_bytes()
+    closed_log.write_bytes(whole[: int(len(whole) * kept)])
+    assert "backup" in refused(closed_log)
+    assert wal.read_bytes() == beside
+    closed_log.write_bytes(whole)
+    with LogWriter.open(closed_log) as writer:
+        assert count(writer) == 20_500
+
+
+def test_a_large_append_that_a_crash_left_beside_the_file_is_no_damage(closed_log):
+    killed_after(closed_log, 20_001, 150_000)
+    with LogWriter.open(closed_log) as writer:
+        assert count(writer) == 150_000
+
+
+def test_a_flipped_byte_in_what_was_not_yet_merged_is_refused(tmp_path):
+    path = tmp_path / "log.duckdb"
+    wal = killed_after(path, 1, 500)
     content = bytearray(wal.read_bytes())
     content[len(content) // 2] ^= 0xFF
     wal.write_bytes(content)
