@@ -98,19 +98,20 @@ class Floor(FloorState):
         due = self._next(hold_clear_down)
         return None if due is None else due[0]
 
-    def tick(self, at: int, *, hold_clear_down: bool = False) -> Events:
+    def tick(self, at: int, *, nights_until: int | None = None) -> Events:
         """Everything that is due by itself up to and including ``at``, in its order, each at its own time.
 
-        Clear-downs come before expiries, those before log-outs of the disconnected, reminders last.
-        ``hold_clear_down`` leaves clear-downs for later; one that comes late for that reason happens at the time of
-        the newest event.
+        Clear-downs come before expiries, those before log-outs of the disconnected, reminders last. Clear-downs
+        scheduled after ``nights_until`` (``at``, if it is not given) wait; one that comes late for that reason happens
+        at the time of the newest event.
         """
         if at < self.now:
             raise went_back(at, self.now)
         if at < self._quiet_until:
             return ()
         events: list[Event] = []
-        while (due := self._next(hold_clear_down)) is not None and due[0] <= at:
+        until = at if nights_until is None else nights_until
+        while (due := self._next(self.day is not None and self.day.ends_at > until)) is not None and due[0] <= at:
             moment, kind, subject = due
             moment = max(moment, self.now)
             if kind == _CLEAR_DOWN:

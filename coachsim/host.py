@@ -108,7 +108,8 @@ class FloorHost:
         What was due by itself comes first. Returns when everything is committed, the events of an identical earlier
         request included; raises what the command raises, or ``LogUnavailable`` with nothing done.
         """
-        events = self.play(self.now(), command, *args, **kwargs)
+        clock = self._look()  # a jump is seen before the night that it would bring
+        events = self._do(clock, clock, command, *args, **kwargs)
         await self.settled()
         return events
 
@@ -117,9 +118,12 @@ class FloorHost:
 
         For whoever plays the floor's virtual agents; raises like ``do``.
         """
+        return self._do(at, at, command, *args, **kwargs)
+
+    def _do(self, at: int, clock: int, command: Command, *args: Any, **kwargs: Any) -> tuple[Event, ...]:
         self._check_open()
         at = max(at, self._ahead.now)
-        self._put(self._ahead.tick(at, hold_clear_down=self._watch.holding))
+        self._tick(at, clock)
         events = command(self._ahead, at, *args, **kwargs)
         self._put(events)
         return events
@@ -128,7 +132,8 @@ class FloorHost:
         """Empties the inboxes now, by hand. Where an alarm is holding the night's clear-down, it is that one."""
         self._check_open()
         day = self._ahead.day
-        if self._watch.holding and day is not None and day.ends_at <= self.now():
+        clock = self._look()
+        if self._watch.holding and day is not None and day.ends_at <= clock:
             self._watch.release()
             self._set_fault("clock", None)
             await self.do(Floor.audit, actor=actor, action="clear_down_released", subject=day.day)
@@ -283,16 +288,22 @@ class FloorHost:
                 due = self._ahead.next_due(hold_clear_down=self._watch.holding)
                 wait = _LOOK_EVERY if due is None else min(_LOOK_EVERY, self.clock.seconds_until(due))
                 await asyncio.sleep(wait)
-                self._look()
+                clock = self._look()
                 if self._recovery is None:
-                    self._put(self._ahead.tick(self.now(), hold_clear_down=self._watch.holding))
+                    self._tick(max(clock, self._ahead.now), clock)
             except Exception:
                 _logger.exception("what happens by itself failed")
                 self._set_fault("beat", "The floor's own clockwork failed; the server's log has the error.")
                 await asyncio.sleep(_LOOK_EVERY)
 
-    def _look(self) -> None:
-        moved = self._watch.look(self.clock.wall(), self.clock.boot())
+    def _tick(self, at: int, clock: int) -> None:
+        # Floor time stays ahead of a clock that was set back; the night waits for the clock itself.
+        self._put(self._ahead.tick(at, nights_until=0 if self._watch.holding else clock))
+
+    def _look(self) -> int:
+        """What the clock shows (µs), after seeing whether it jumped."""
+        clock = self.clock.wall()
+        moved = self._watch.look(clock, self.clock.boot())
         if moved:
             direction = "forward" if moved > 0 else "back"
             sentence = (
@@ -301,7 +312,7 @@ class FloorHost:
             )
             _logger.warning(sentence)
             self._set_fault("clock", sentence)
-            if self._recovery is None:
+            if self._recovery is None and not self._closed:
                 self._put(
                     self._ahead.audit(
                         self.now(), actor=FLOOR, action="clock_jump", subject="clock", detail={"moved_us": moved}
@@ -309,6 +320,7 @@ class FloorHost:
                 )
         elif not self._watch.holding:
             self._set_fault("clock", None)
+        return clock
 
     def pace(self) -> None:
         """Tells who watches that the floor's clock goes differently now."""

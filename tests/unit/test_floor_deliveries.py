@@ -241,7 +241,7 @@ def test_a_held_clear_down_comes_when_released_and_not_in_the_past():
     desk = Desk()
     ends = desk.floor.day.ends_at
     desk.now = ends + HOUR
-    assert desk.floor.tick(desk.now, hold_clear_down=True) == ()
+    assert desk.floor.tick(desk.now, nights_until=0) == ()
     assert desk.floor.next_due(hold_clear_down=True) is None
     desk.floor.set_state(desk.now, "a1", IN, actor="a1")
     cleared, began = desk.floor.tick(desk.now)

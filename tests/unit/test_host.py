@@ -210,6 +210,39 @@ async def test_a_clock_set_back_does_not_take_the_floor_back(host, clock):
     assert host.floor.now >= newest
 
 
+async def test_a_command_right_after_a_jump_does_not_bring_the_night(host, clock):
+    await host.do(Floor.send, draft(), actor="sup")
+    clock.time = host.floor.day.ends_at + HOUR
+    await host.do(Floor.set_state, "a1", IN, actor="a1")  # before the floor's own next look at the clock
+    assert host.floor.messages and "jumped forward" in host.faults[0]
+
+
+async def test_the_night_waits_for_a_clock_that_was_ahead_and_is_right_again(tmp_path, clock):
+    host = await FloorHost.open(tmp_path, SETTINGS, clock=clock)
+    await host.do(Floor.set_agents, AGENTS, actor="admin")
+    await host.do(Floor.send, draft(), actor="sup")
+    ahead = host.floor.day.ends_at + HOUR - clock.time
+    clock.time += ahead
+    await until(lambda: host.faults, "the alarm")
+    await host.do(Floor.set_state, "a1", IN, actor="a1")
+    clock.time -= ahead
+    await until(lambda: "jumped back" in str(host.faults), "the second alarm")
+    await host.clear_down(actor="admin")  # by hand, and not the night's
+    assert (host.floor.day.day, host.floor.agents["a1"].inbox) == ("2026-03-02", {})
+    await host.close()
+
+    host = await FloorHost.open(tmp_path, SETTINGS, clock=clock)
+    try:
+        assert host.floor.now > host.floor.day.ends_at
+        await host.do(Floor.send, draft("r2"), actor="sup")
+        assert (host.floor.day.day, len(host.floor.agents["a1"].inbox)) == ("2026-03-02", 1)
+        clock.pass_by(host.floor.day.ends_at - clock.time)
+        await until(lambda: host.floor.day.day == "2026-03-03", "the night, when the clock says so")
+        assert not host.floor.agents["a1"].inbox
+    finally:
+        await host.close()
+
+
 async def test_a_clear_down_by_hand_without_an_alarm_ends_no_day(host):
     await host.do(Floor.send, draft(), actor="sup")
     await host.clear_down(actor="admin")
