@@ -21,7 +21,7 @@ from tornado.websocket import websocket_connect
 
 from coachsim.server.site import cookie_secret
 from coachsim.server.throttle import PER_NAME_AND_ADDRESS
-from tests.server.test_desk import KERNEL, PAGE, descendants
+from tests.server.desks import KERNEL, PAGE, descendants
 from tests.serving import PASSWORD, Served, add_everybody, listening, make_ticket, next_frame, serve, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
