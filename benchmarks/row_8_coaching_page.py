@@ -21,9 +21,10 @@ from pathlib import Path
 from playwright.async_api import Browser, Page, WebSocket, async_playwright, expect
 
 from benchmarks.harness import HEADER, line
+from benchmarks.served import agents
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
-from coachsim.models import Agent, AgentState
+from coachsim.models import AgentState
 from coachsim.server import app
 from coachsim.server.accounts import Account, hash_password
 from coachsim.server.desk import dashboards
@@ -116,14 +117,6 @@ class Watched:
         shown = (await self.page.evaluate("window.seen[0]")) - start
         await asyncio.sleep(0.7)  # the page of both tells no more than twice a second
         return shown, sum(size for _, size in self.frames)
-
-
-def agents(number: int) -> list[Agent]:
-    """A floor of teams of 25."""
-    return [
-        Agent(f"a{n:04}", f"Agent {n:04}", f"Team {n // 25:03}", ("Spring",), ("Warm",), ("Sales",))
-        for n in range(number)
-    ]
 
 
 @asynccontextmanager

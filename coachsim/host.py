@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,7 @@ class Player(Protocol):
 
 
 Watcher = Callable[[Event], None]
+_Done = tuple[Sequence[Event], BaseException | None, asyncio.Future[None]]
 Command = Callable[..., tuple[Event, ...]]
 
 
@@ -59,6 +61,8 @@ class FloorHost:
         self._faults: dict[str, str] = {}
         self._today: list[Event] = []
         self._newest: asyncio.Future[None] | None = None
+        self._done: deque[_Done] = deque()
+        self._waking = False
         self._recovery: asyncio.Task[None] | None = None
         self._heart: asyncio.Task[None] | None = None
         self._closed = False
@@ -220,9 +224,19 @@ class FloorHost:
         answer: asyncio.Future[None] = loop.create_future()
         self._newest = answer
         committed = self.writer.append(events)
-        committed.add_done_callback(
-            lambda done: loop.call_soon_threadsafe(self._committed, events, done.exception(), answer)
-        )
+        committed.add_done_callback(lambda done: self._hear(loop, (events, done.exception(), answer)))
+
+    def _hear(self, loop: asyncio.AbstractEventLoop, done: _Done) -> None:
+        """Takes the log's word to the loop; in the writer's thread. The loop is woken once for a whole group."""
+        self._done.append(done)
+        if not self._waking:
+            self._waking = True
+            loop.call_soon_threadsafe(self._take_done)
+
+    def _take_done(self) -> None:
+        self._waking = False  # before looking: what comes after the last look wakes the loop again
+        while self._done:
+            self._committed(*self._done.popleft())
 
     def _committed(self, events: Sequence[Event], error: BaseException | None, answer: asyncio.Future[None]) -> None:
         if error is None:

@@ -173,7 +173,6 @@ class Server:
             make_app(site, desk),
             proxies=options.proxies,
             max_body_size=limits.MOST_ROSTER,
-            body_timeout=limits.BODY_S,
         )
         http.add_sockets(sockets)
         file = ServerFile(options.data_dir)

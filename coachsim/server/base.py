@@ -187,7 +187,9 @@ class ApiHandler(FrontHandler):
             endpoint = self.endpoints.get(self.request.method or "")
             if endpoint is None:
                 raise MethodNotAllowed(f"There is no {self.request.method} here.")
-            endpoint.check(self.caller, from_here=self.from_here, practice=self.site.practice is not None)
+            endpoint.check(
+                self.caller, from_here=endpoint.near and self.from_here, practice=self.site.practice is not None
+            )
         except CoachsimError as error:
             self.fail(error)
 

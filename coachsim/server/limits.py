@@ -20,8 +20,6 @@ BURST_S = 10
 MOST_ROSTER = 10 << 20
 MOST_JSON = 1 << 20  # a message to 15,000 agents whose ids are as long as can be
 MOST_FORM = 64 << 10
-BODY_S = 120
-"""Seconds in which a body has to be there."""
 MOST_READ = 64 << 20
 """Of a body that is too large so much is read and thrown away, so that the caller gets to see why it was refused."""
 FILES_BESIDE = 500

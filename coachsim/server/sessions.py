@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from coachsim.days import HOUR
@@ -63,7 +64,10 @@ class Sessions:
         self._seen: dict[str, int] = {}
         self._unwritten: set[str] = set()
 
-    def _load(self) -> None:
+    def _load(self, *, missing: Callable[[], bool] = lambda: False) -> None:
+        """Reads what there is, if it has changed. Where ``missing``, it may have been made this very moment."""
+        if self._store.version == self._version and missing():
+            self._store.look()
         version = self._store.version
         if version == self._version:
             return
@@ -111,13 +115,15 @@ class Sessions:
 
     def by_cookie(self, raw: str) -> Caller | None:
         """Who holds the session, if it is alive."""
-        self._load()
-        return self._caller(self._by_key.get(_hash(raw)), "session")
+        key = _hash(raw)
+        self._load(missing=lambda: key not in self._by_key)
+        return self._caller(self._by_key.get(key), "session")
 
     def by_ticket(self, ticket: str) -> Caller | None:
         """Whose kernel shows this ticket, if its session is alive. Using it keeps the session alive."""
-        self._load()
-        return self._caller(self._by_ticket.get(_hash(ticket)), "ticket")
+        key = _hash(ticket)
+        self._load(missing=lambda: key not in self._by_ticket)
+        return self._caller(self._by_ticket.get(key), "ticket")
 
     def _caller(self, session: _Session | None, via: str) -> Caller | None:
         if session is None:
@@ -156,8 +162,8 @@ class Sessions:
 
     def by_token(self, raw: str) -> Caller | None:
         """Whose API token this is."""
-        self._load()
         key = _hash(raw)
+        self._load(missing=lambda: key not in self._tokens)
         name = self._tokens.get(key)
         account = self._accounts.active(name, self._version) if name is not None else None
         return None if account is None else Caller(account, "token", key)

@@ -13,7 +13,7 @@ from coachsim.errors import TooManyRequests
 from coachsim.remote import RemoteClient
 from coachsim.server import limits
 from coachsim.server.limits import BURST_S, MOST_FORM, MOST_JSON, MOST_READ, MOST_ROSTER, Rates
-from tests.serving import Served, add_everybody, listening, serve, until
+from tests.serving import PASSWORD, Served, add_everybody, listening, serve, until
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +141,27 @@ def test_a_body_of_unknown_length_is_refused(shared: Served):
         answer = sup.post("/api/messages/preview", content=chunks())
         assert (answer.status_code, answer.json()["error"]["code"]) == (411, "length_required")
         assert sup.get("/api/me").status_code == 200
+
+
+def test_a_send_does_not_wait_for_those_who_sign_in(served: Served):
+    async def storm() -> int:
+        with served.browser() as one:
+            cookies, headers = one.cookies, one.headers
+        token = {"Authorization": f"Bearer {served.token('sup')}"}
+        draft = {"audience": {"everyone": True}, "body": "Hello", "request_id": "in the storm"}
+        async with (
+            httpx.AsyncClient(base_url=served.url, cookies=cookies, headers=headers, timeout=90) as crowd,
+            httpx.AsyncClient(base_url=served.url, headers=token, timeout=90) as sup,
+        ):
+            form = {"username": "a1", "password": PASSWORD}
+            signing_in = [asyncio.create_task(crowd.post("/login", data=form)) for _ in range(40)]
+            await asyncio.wait(signing_in, return_when=asyncio.FIRST_COMPLETED)
+            assert (await sup.post("/api/messages", json=draft)).status_code == 201
+            left = sum(not task.done() for task in signing_in)
+            assert {answer.status_code for answer in await asyncio.gather(*signing_in)} == {303}
+            return left
+
+    assert asyncio.run(storm()) > 20
 
 
 def test_guesses_that_come_all_at_once_are_turned_away_like_those_that_come_one_by_one(served: Served):
