@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _CLOCK = ("now", "speed", "paused", "time_zone", "mode")
 
 
-def expiry_moment(wall_time: str, floor: Json) -> str | None:
-    """The next ``HH:MM`` of the floor's clock as an ISO time in UTC; empty = None.
+def coming(wall_time: str, floor: Json, field: str, what: str) -> str | None:
+    """The next ``HH:MM`` of the floor's clock as an ISO time in UTC; empty = None. ``what`` it is, in words.
 
     Raises ``InvalidInput`` where that lies behind, or after the coming clear-down.
     """
@@ -34,7 +34,7 @@ def expiry_moment(wall_time: str, floor: Json) -> str | None:
     try:
         wanted = datetime.strptime(wall_time, "%H:%M").time()
     except ValueError:
-        raise InvalidInput("Write the expiry as a time of day, such as 17:00.", field="expires_at") from None
+        raise InvalidInput(f"Write the {what} as a time of day, such as 17:00.", field=field) from None
     today = now.astimezone(zone).date()
     ends = datetime.fromisoformat(floor["next_clear_down"]) if floor.get("next_clear_down") else None
     for date in (today, today + timedelta(days=1)):
@@ -42,7 +42,7 @@ def expiry_moment(wall_time: str, floor: Json) -> str | None:
         if moment > now and (ends is None or moment <= ends):
             return moment.astimezone(ZoneInfo("UTC")).strftime("%Y-%m-%dT%H:%M:%SZ")
     raise InvalidInput(
-        f"{wall_time} has passed, or is after the night's clear-down. Choose a later time today.", field="expires_at"
+        f"{wall_time} has passed, or is after the night's clear-down. Choose a later time today.", field=field
     )
 
 
@@ -149,13 +149,15 @@ class CoachingPage(Page):
 
     def vue_ask_preview(self, data: Json) -> None:
         """Who an audience would be now, for the confirmation."""
-        self._in_background(self._preview_now(str(data["ticket"]), data["audience"], str(data.get("expires") or "")))
+        times = (str(data.get("expires") or ""), str(data.get("confirm_by") or ""))
+        self._in_background(self._preview_now(str(data["ticket"]), data["audience"], *times))
 
-    async def _preview_now(self, ticket: str, audience: Json, expires: str) -> None:
+    async def _preview_now(self, ticket: str, audience: Json, expires: str, confirm_by: str) -> None:
         answer: Json = {"ticket": ticket}
         try:
-            floor = await self.client.floor() if expires else {}
-            answer["expires_at"] = expiry_moment(expires, floor)
+            floor = await self.client.floor() if expires or confirm_by else {}
+            answer["expires_at"] = coming(expires, floor, "expires_at", "expiry")
+            answer["ack_by"] = coming(confirm_by, floor, "ack_by", "time to confirm by")
             answer["preview"] = await self.client.preview(audience)
         except CoachsimError as error:
             answer["error"] = {"code": error.code, "message": error.message}
@@ -176,6 +178,8 @@ class CoachingPage(Page):
                 ack_required=bool(data["ack_required"]),
                 expires_at=data.get("expires_at"),
                 recipients_digest=data["recipients_digest"],
+                ack_by=data.get("ack_by"),
+                chase=data.get("chase"),
             )
         except CoachsimError as error:
             answer["error"] = {"code": error.code, "message": error.message}

@@ -1,6 +1,8 @@
-// The dialog 'Coach messages': on top of the page, never in its way. What it shows, while the page is visible, is read.
+// The dialog 'Coach messages': on top of the page, never in its way. What it visibly shows is read.
 
 import { $, clock, count, el } from "./dom.js";
+
+const tag = (text, kind = "") => el("span", { class: `tag ${kind}`, text });
 
 export class Dialog {
 	#root;
@@ -9,7 +11,7 @@ export class Dialog {
 	#below = $("dialog-below");
 	#on;
 	#rows = new Map();
-	#new = new Set(); // unread when they came into view; marked so until the dialog closes
+	#new = new Set(); // unread when they came into view, until the dialog closes
 	#confirming = new Set();
 	#opener = null;
 	#through = 0;
@@ -73,7 +75,7 @@ export class Dialog {
 		if (grown.length) this.#grew(grown, followed);
 	}
 
-	// Screen readers hear of it from a region of its own: the focus stays where the agent works.
+	// Screen readers hear of it from its own region: the focus stays where the agent works.
 	#grew(grown, followed) {
 		const { sender, body } = grown.at(-1);
 		$("announcer").textContent = `New message from ${sender}: ${body}`;
@@ -86,7 +88,7 @@ export class Dialog {
 	#toEnd() { this.#scroll.scrollTop = this.#scroll.scrollHeight; }
 
 	#row(message) {
-		const { message_id: id, sent_at: sentAt, sender, body, priority, expired, expires_at: expiresAt } = message;
+		const { message_id: id, sent_at: sentAt, sender, body, priority, expired, expires_at: expiresAt, reminds } = message;
 		const key = [message.acknowledged_at, expired, this.#new.has(id), this.#confirming.has(id)].join();
 		const row = this.#rows.get(id) ?? el("li");
 		if (row.dataset.key === key) return row;
@@ -96,8 +98,8 @@ export class Dialog {
 		row.replaceChildren(
 			el("div", { class: "message-head" },
 				el("time", { class: "num", datetime: sentAt, text: clock(sentAt) }), el("bdi", { text: sender }),
-				this.#new.has(id) && el("span", { class: "tag is-new", text: "new" }),
-				priority === "urgent" && el("span", { class: "tag urgent", text: "urgent" }),
+				this.#new.has(id) && tag("new", "is-new"), reminds && tag("reminder"),
+				priority === "urgent" && tag("urgent", "urgent"),
 				expiresAt && el("span", { class: expired && "tag", text: `${expired ? "expired" : "until"} ${clock(expiresAt)}` })),
 			el("p", { class: "message-body", dir: "auto", text: body }));
 		if (message.ack_required) row.append(this.#confirmation(message));
@@ -109,9 +111,10 @@ export class Dialog {
 	#confirmation(message) {
 		if (message.acknowledged_at) return el("p", { class: "confirmed", text: `Confirmed ${clock(message.acknowledged_at)}` });
 		const busy = this.#confirming.has(message.message_id);
+		const by = message.ack_by ? ` by ${clock(message.ack_by)}` : "";
 		return el("div", { class: "row" },
 			el("button", { class: "btn", text: "Confirm", disabled: busy, on: { click: () => this.#confirm(message) } }),
-			el("span", { class: "muted small", text: busy ? "confirming…" : "asked to confirm" }));
+			el("span", { class: "muted small", text: busy ? "confirming…" : `asked to confirm${by}` }));
 	}
 
 	async #confirm(message) {

@@ -19,7 +19,7 @@ const inbox = new Inbox();
 const work = new Work();
 const toasted = new Set(); // ids whose toast has been on screen, on this tab or another
 const unreported = new Set();
-const remarked = new Set(); // ids of which 'Not confirmed yet' has been said
+const remarked = new Set(); // 'Not confirmed yet' was said of these
 let readThrough = 0;
 let ahead = 0; // floor time minus this browser's clock: practice, or a clock that is wrong
 let lastHeard = Date.now();
@@ -232,7 +232,7 @@ function connect(agentId) {
 			if (kind === "dismissed") toasts.drop(key);
 			if (kind === "left") signedOut();
 		},
-		// The stream was refused: because of the sign-in? Or because the server has begun anew, with all seats free?
+		// The stream was refused: by the sign-in, or by a server begun anew, with all seats free?
 		async refused() {
 			try {
 				const me = await api.get("/api/me");

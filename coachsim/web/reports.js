@@ -1,5 +1,4 @@
-// What the page tells the server: toasts that were on screen, and how far the dialog was shown. It is sent until it gets
-// through.
+// What the page tells the server until it gets through: toasts that were on screen, and how far the dialog was shown.
 
 import { pause } from "./dom.js";
 
@@ -12,8 +11,8 @@ export class Report {
 	#on;
 	#spread;
 
-	/** `send()` sends all that is due. `on`: failed(error), done(). Up to `spread` ms are waited first: so reports of one
-	 * message to thousands do not all come at once, and come in batches. */
+	/** `send()` sends all that is due. `on`: failed(error), done(). It waits up to `spread` ms first: thousands
+	 * do not all report at once, and each in batches. */
 	constructor(send, on, spread = 0) {
 		this.#send = send;
 		this.#on = on;

@@ -390,6 +390,21 @@ async def test_a_server_that_goes_away_is_said_and_caught_up_with(rig, page, pag
     await expect(page.get_by_label("Notes")).to_have_value("kept")
 
 
+async def test_a_reminder_is_marked_and_says_until_when_to_confirm(rig, page):
+    host = rig.server.site.host
+    by = host.floor.day.ends_at
+    first = Draft(Audience(agents=(DANA,)), "Use the new form", "first", ack_required=True, ack_by=by)
+    await host.do(Floor.send, first, actor="sup")
+    again = Draft(Audience(unread_of=host.floor.newest_message_id), "Please use it", "again")
+    await host.do(Floor.send, again, actor="sup")
+    await choose(page, "View coach messages")
+    dialog = page.get_by_role("dialog", name="Coach messages")
+    await expect(dialog.get_by_role("listitem").filter(has_text="Please use it")).to_contain_text("reminder")
+    await expect(dialog.get_by_role("listitem").filter(has_text="Use the new form")).not_to_contain_text("reminder")
+    clear_down = host.floor.day.clear_down
+    await expect(dialog.get_by_text(f"asked to confirm by {clear_down}")).to_be_visible()
+
+
 async def test_signing_out_on_one_tab_is_said_on_the_others_which_show_nothing_more(rig, page, page_log):
     page_log.expect("401")  # what the other tab was asking at that moment
     other = await rig.open()

@@ -15,7 +15,7 @@ from coachsim.models import Agent, AgentState
 from coachsim.server.accounts import Account, hash_password
 from coachsim.server.app import Server
 from coachsim.server.site import Options
-from tests.browser.walking import GOING, VERSIONS
+from tests.browser.walking import GOING, VERSIONS, filter_team
 
 pytestmark = [
     pytest.mark.browser,
@@ -243,3 +243,37 @@ async def test_a_session_that_ends_elsewhere_is_said_and_the_text_stays(server, 
     server.site.sessions.end_all_of(["sup"])
     await expect(page.get_by_role("link", name="sign in again")).to_be_visible(timeout=30_000)
     await expect(message_box(page)).to_have_value("Not sent yet")
+
+
+async def test_who_has_not_read_it_is_told_again_by_hand_and_both_are_one_row(server, page):
+    host = server.site.host
+    await host.do(Floor.connect, "a012", actor="a012")
+    await host.do(Floor.set_state, "a012", IN, actor="a012")
+    await filter_team(page, "Green")
+    await grid(page).get_by_role("row", name=re.compile("Agent 002")).click()
+    await grid(page).get_by_role("row", name=re.compile("Agent 012")).click(modifiers=["Control"])
+    await message_box(page).fill("Use the new form")
+    await page.get_by_label("ask to confirm").check()
+    await page.get_by_label("Confirm by").fill("02:59")
+    await page.get_by_label("Remind who has not read it after").select_option("20 min")
+    await page.get_by_role("button", name="Send to 2 selected").click()
+    dialog = page.get_by_role("dialog", name="Send to 2 agents?")
+    await expect(dialog).to_contain_text("asks to confirm by 02:59 · reminds after 20 min unread, at most twice")
+    await dialog.get_by_role("button", name="OK").click()
+    card = page.get_by_role("article").filter(has_text="Use the new form")
+    await expect(card).to_contain_text("confirm by 02:59 · reminds after 20 min")
+    await expect(card).to_contain_text("0 of 2 confirmed · 2 could have read it · 0 not in since")
+    await expect(page.get_by_label("Remind who has not read it after")).to_have_value("0")
+    await host.do(Floor.open_inbox, "a012", actor="a012")
+    await expect(card).to_contain_text("1 of 2 read")
+    await card.get_by_role("button", name=re.compile("recipients and read curve")).click()
+    await card.get_by_role("button", name="Send again to the 1 who has not read it").click()
+    dialog = page.get_by_role("dialog", name="Send to Agent 002?")
+    await expect(dialog).to_contain_text("Use the new form")
+    await dialog.get_by_role("button", name="OK").click()
+    await expect(card).to_have_count(1)
+    await expect(card).to_contain_text(re.compile(r"reminded \d\d:\d\d \(1\)"))
+    assert [row.message.reminds is not None for row in host.floor.messages.values()][-1]
+    await host.do(Floor.open_inbox, "a002", actor="a002")
+    await expect(card).to_contain_text("2 of 2 read")
+    await expect(card.get_by_role("button", name=re.compile("Send again"))).to_have_count(0)

@@ -15,7 +15,7 @@ from coachsim.floor import Floor
 from coachsim.host import FloorHost
 from coachsim.models import AgentState
 from coachsim.pages import VOILA_TEMPLATE_PATH
-from coachsim.pages.coaching import CoachingPage, expiry_moment
+from coachsim.pages.coaching import CoachingPage, coming
 from coachsim.pages.feed import PAUSE_S
 from coachsim.practice import Practice
 from coachsim.settings import Settings
@@ -46,6 +46,9 @@ class CoachingBrowser(Browser):
         self.press("ask_preview", ticket=ticket, audience=audience, **more)
         return await self.wait_for("previewed", lambda data: data["ticket"] == ticket)
 
+    async def client_send(self, audience: dict) -> int:
+        return (await self.page.client.send(audience, "Hello", request_id="first"))["message_id"]
+
     async def send(self, audience: dict, body: str, digest: str, request_id: str) -> dict:
         ticket = f"t{len(self.heard)}"
         self.press(
@@ -69,6 +72,18 @@ async def browser(host):
     yield browser
     await page.close_page()
     page.close()
+
+
+async def test_a_reminder_is_previewed_and_sent_like_any_message(browser, host) -> None:
+    first = await browser.client_send({"agents": ["a1", "a2"]})
+    previewed = await browser.preview({"unread_of": first}, confirm_by="", expires="")
+    assert previewed["preview"]["recipients"] == 2 and previewed["ack_by"] is None
+    digest = previewed["preview"]["recipients_digest"]
+    sent = await browser.send({"unread_of": first}, "Again", digest, "again")
+    assert sent["sent"]["recipients"] == 2
+    assert host.floor.messages[first].reminders == [sent["sent"]["message_id"]]
+    refused = await browser.preview({"agents": ["a1"]}, confirm_by="soon")
+    assert refused["error"]["message"].startswith("Write the time to confirm by")
 
 
 async def test_a_browser_that_is_ready_gets_everything(browser) -> None:
@@ -228,15 +243,15 @@ FLOOR = {
         ("03:00", "2026-07-02T02:00:00Z"),
     ],
 )
-def test_an_expiry_is_the_next_such_time_on_the_floors_clock(wall, moment) -> None:
-    assert expiry_moment(wall, FLOOR) == moment
+def test_a_time_of_day_is_the_next_such_time_on_the_floors_clock(wall, moment) -> None:
+    assert coming(wall, FLOOR, "expires_at", "expiry") == moment
 
 
 @pytest.mark.parametrize("wall", ["14:59", "15:00", "04:00", "25:00", "soon"])
-def test_an_expiry_that_cannot_be_is_refused_with_a_sentence(wall) -> None:
+def test_a_time_of_day_that_cannot_be_is_refused_with_a_sentence(wall) -> None:
     with pytest.raises(InvalidInput) as caught:
-        expiry_moment(wall, FLOOR)
-    assert caught.value.field == "expires_at"
+        coming(wall, FLOOR, "ack_by", "time to confirm by")
+    assert caught.value.field == "ack_by"
 
 
 def test_a_page_kernel_stays_light() -> None:
