@@ -303,7 +303,7 @@ def logged(file: Path) -> Iterator[str]:
             and isinstance(node.func.value, ast.Name)
             and node.func.value.id == "_logger"
         ):
-            told = node.args[0]
+            told = node.args[1 if node.func.attr == "log" else 0]  # there the level comes first
             if isinstance(told, ast.Name):  # a sentence made just before
                 told = next(
                     each.value
