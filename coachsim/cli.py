@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import coachsim
-from coachsim import cli_audit, cli_backup, cli_experiments, cli_keeping, cli_log, cli_serve
+from coachsim import cli_audit, cli_backup, cli_experiments, cli_fit, cli_keeping, cli_log, cli_serve
 from coachsim.errors import CoachsimError, InvalidInput
 
 if TYPE_CHECKING:
@@ -345,6 +345,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--out", type=Path, required=True, metavar="FILE", help="the log to make (DuckDB)")
     about = "compare scenarios, each played with the same seeds"
     cli_experiments.add_arguments(command(commands, "compare", cli_experiments.compare, about))
+    cli_fit.add_arguments(command(commands, "fit", cli_fit.fit, "learn from a log how its agents come to read"))
     command(commands, "clear-down", _clear_down, "empty all inboxes now, by hand")
     about = "copy all that a floor cannot do without to a folder, also while the server runs"
     cli_backup.add_arguments(command(commands, "backup", cli_backup.backup, about))

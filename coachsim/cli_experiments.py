@@ -6,6 +6,7 @@ import argparse
 import sys
 import uuid
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,7 @@ def compare(arguments: argparse.Namespace) -> None:
     if out is not None and out.suffix not in _ENDINGS:
         arguments.wrong_use(f"--out writes .csv or .parquet, not {out.name}")
     _check(arguments)
-    if out is not None and out.exists():
-        raise _taken(out)
+    check_free(out)
     scenarios = [coachsim.Scenario.load(path) for path in arguments.scenario]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CoachsimWarning)  # the table says it
@@ -52,7 +52,7 @@ def compare(arguments: argparse.Namespace) -> None:
         )
     print(as_text(table))
     if out is not None:
-        _write(table, out)
+        put(out, lambda path: _write(table, path, out.suffix))
         print(f"\nWritten to {out}.")
 
 
@@ -67,16 +67,27 @@ def _check(arguments: argparse.Namespace) -> None:
         arguments.wrong_use(option + error.message.rstrip("."))
 
 
-def _write(table: Any, out: Path) -> None:
+def _write(table: Any, path: Path, ending: str) -> None:
+    if ending == ".csv":
+        table.to_csv(path, index=False)
+    else:
+        table.to_parquet(path, index=False)
+
+
+def check_free(out: Path | None) -> None:
+    """Raises ``InvalidInput`` where there is a file of that name already."""
+    if out is not None and out.exists():
+        raise _taken(out)
+
+
+def put(out: Path, write: Callable[[Path], None]) -> None:
+    """Gives ``out`` what ``write`` writes, whole or not at all; no file is overwritten (``InvalidInput``)."""
     from coachsim.log_file import discard, put_in_place
 
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(f".{out.name}.{uuid.uuid4().hex}.part")
     try:
-        if out.suffix == ".csv":
-            table.to_csv(unfinished, index=False)
-        else:
-            table.to_parquet(unfinished, index=False)
+        write(unfinished)
         if not put_in_place(unfinished, out):
             raise _taken(out)
     finally:

@@ -13,11 +13,12 @@ from scipy import stats
 
 from coachsim import MessageLog, Scenario, open_log, simulate
 from coachsim.log import LogWriter, Run
+from tests.notebooks.conftest import make
 from tests.notebooks.running import FOLDER, NOTEBOOKS, WIDGET, Cells, asks_a_log, complaints, numbers, run, text
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 OF_A_LOG = [name for name in NOTEBOOKS if asks_a_log(name)]
-YESTERDAY, CHANCE, CLEARED, STATE, WEEK = OF_A_LOG
+YESTERDAY, CHANCE, CLEARED, STATE, WEEK, TOMORROW = OF_A_LOG
 COUNTS = re.compile(r"\(([\d,]+) of ([\d,]+)\)")
 
 
@@ -196,3 +197,36 @@ def test_a_log_of_another_floor_stands_out_among_simulated_weeks(outputs, log) -
         lost, sent = asked(week, "SELECT count(lost_at), count(*) FROM deliveries")
     seed, rate, *_ = rows["9"]
     assert (seed, rate) == (9, pytest.approx(100 * lost / sent, abs=0.005))
+
+
+def test_days_are_predicted_from_those_before_them_nearer_than_by_guessing(outputs, log) -> None:
+    cells = outputs(TOMORROW)
+    errors = {
+        line.rsplit(maxsplit=1)[0]: numbers(line)[-1] for line in text(cells, "score").splitlines() if "  " in line
+    }
+    assert list(errors) == ["the fitted model", "same as yesterday", "yesterday by state", "chance"]
+    assert errors["the fitted model"] < errors["same as yesterday"] / 2
+    assert errors["the fitted model"] < 2 * errors["chance"]
+    answer = text(cells, "answer")
+    # The first day has nothing before it, and one day of this small floor is too little to learn from.
+    told = re.match(r"'(\d) days \(([\d,]+) deliveries\) predicted", answer)
+    assert told is not None
+    days = log.sql("SELECT day, count(*) AS sent FROM deliveries GROUP BY day ORDER BY day")
+    assert int(told[2].replace(",", "")) == days.sent.tail(int(told[1])).sum()
+    assert int(told[1]) == 3
+    # What actually happened is what SQL says of it.
+    first = text(cells, "predict").splitlines()[1].split()
+    actual = log.sql(
+        f"""SELECT count(*) FILTER (read_at IS NULL OR read_at > sent_at + INTERVAL 1 HOUR) / count(*) AS share
+            FROM deliveries WHERE day = '{first[1]}'
+            AND hour(timezone('Europe/London', timezone('UTC', sent_at))) = {first[2]}"""
+    ).share[0]
+    assert float(first[5]) == pytest.approx(actual, abs=0.0006)
+    assert len(re.findall(r"the log\b(?! cannot)", text(cells, "table"))) >= 8
+
+
+def test_a_log_too_thin_to_learn_from_is_said_to_be(tmp_path: Path) -> None:
+    short = {"shifts": [{"start": "08:00", "length_h": 1.0}]}
+    cells = run(TOMORROW, COACHSIM_DATA=str(make(tmp_path / "thin.duckdb", days=2, **short)))
+    assert complaints(cells) == []
+    assert "The log is too thin to learn from" in text(cells, "answer")
