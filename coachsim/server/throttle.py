@@ -29,17 +29,21 @@ class Throttle:
     """Counts failures for a name, an address, and the two together, over the last five minutes.
 
     A name is only held up for the address that fails, until very many addresses try it: so a stranger cannot lock a
-    supervisor out with five guesses.
+    supervisor out with five guesses. A whole contact centre may come from one address, and some mistype: each person
+    who has got in from there lately allows it one failure more.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._failures: OrderedDict[tuple[str, ...], list[float]] = OrderedDict()
+        self._got_in: OrderedDict[str, OrderedDict[str, float]] = OrderedDict()
 
     def check(self, name: str, address: str) -> None:
         """Raises ``TooManyAttempts`` where the next attempt has to wait."""
         for key, limit in _keys(name, address):
             recent = self._recent(key)
+            if key[0] == "address":
+                limit += self._people(address)
             if len(recent) >= limit:
                 raise TooManyAttempts(recent[-limit] + WINDOW_S - self._clock())
 
@@ -53,7 +57,21 @@ class Throttle:
 
     def succeeded(self, name: str, address: str) -> None:
         """Forgets what this person mistyped from here."""
-        self._failures.pop((name.casefold(), address), None)
+        name = name.casefold()
+        self._failures.pop((name, address), None)
+        people = self._got_in.setdefault(address, OrderedDict())
+        people[name] = self._clock()
+        people.move_to_end(name)
+        self._got_in.move_to_end(address)
+        while len(self._got_in) > _MOST_KEYS:
+            self._got_in.popitem(last=False)
+
+    def _people(self, address: str) -> int:
+        """How many have got in from this address lately."""
+        people, since = self._got_in.get(address, OrderedDict()), self._clock() - WINDOW_S
+        while people and next(iter(people.values())) <= since:
+            people.popitem(last=False)
+        return len(people)
 
     def _recent(self, key: tuple[str, ...]) -> list[float]:
         since = self._clock() - WINDOW_S

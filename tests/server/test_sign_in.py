@@ -13,7 +13,7 @@ import pytest
 
 from coachsim.server.accounts import Account, Accounts
 from coachsim.server.store import Store
-from coachsim.server.throttle import PER_NAME, PER_NAME_AND_ADDRESS, WINDOW_S, Throttle, TooManyAttempts
+from coachsim.server.throttle import PER_ADDRESS, PER_NAME, PER_NAME_AND_ADDRESS, WINDOW_S, Throttle, TooManyAttempts
 from tests.serving import PASSWORD, Served, add_account, listening, make_ticket, next_frame, serve, until
 
 AT_ONCE_S = 10.0  # a second is meant; the machine may be busy
@@ -93,6 +93,30 @@ def test_failed_sign_ins_have_to_wait(served: Served):
         assert held.status_code == 429
         assert "Try again in" in held.text
         assert client.post("/login", data={"username": "blue", "password": PASSWORD}).status_code == 303
+
+
+def test_a_contact_centre_behind_one_address_may_mistype_a_stranger_there_may_not():
+    now = [0.0]
+    throttle = Throttle(lambda: now[0])
+    for number in range(PER_ADDRESS):
+        throttle.failed(f"nobody{number}", "192.0.2.1")
+    with pytest.raises(TooManyAttempts):
+        throttle.check("kim", "192.0.2.1")
+    for number in range(1_000):
+        throttle.succeeded(f"a{number}", "192.0.2.7")
+        throttle.succeeded("a0", "192.0.2.7")
+    for number in range(PER_ADDRESS + 999):
+        throttle.failed(f"b{number}", "192.0.2.7")
+        throttle.check("kim", "192.0.2.7")
+    throttle.failed("c", "192.0.2.7")
+    with pytest.raises(TooManyAttempts):
+        throttle.check("kim", "192.0.2.7")
+    now[0] = WINDOW_S  # those who got in are forgotten with the failures
+    for number in range(PER_ADDRESS):
+        throttle.check("kim", "192.0.2.7")
+        throttle.failed(f"b{number}", "192.0.2.7")
+    with pytest.raises(TooManyAttempts):
+        throttle.check("kim", "192.0.2.7")
 
 
 def test_the_throttle_forgets_and_holds_no_one_elses_name():
