@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import hashlib
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from coachsim.errors import EmptyAudience, InactiveAgent, UnknownAgent, UnknownGroup, UnknownMessage
-from coachsim.models import GROUP_KINDS, Audience, Filter
+from coachsim.errors import (
+    AudienceChanged,
+    EmptyAudience,
+    InactiveAgent,
+    UnknownAgent,
+    UnknownGroup,
+    UnknownMessage,
+)
+from coachsim.models import GROUP_KINDS, Audience, Draft, Filter
 from coachsim.state import FloorState
 
 Scope = Collection[str] | None
@@ -32,6 +40,22 @@ def resolve(floor: FloorState, audience: Audience, scope: Scope = None) -> list[
     if not found:
         raise EmptyAudience("Nobody matches. Choose other groups or agents.", field="audience")
     return sorted(found)
+
+
+def recipients_digest(agent_ids: Iterable[str]) -> str:
+    """A short fingerprint of exactly these recipients; the confirmation dialog's promise is checked against it."""
+    return hashlib.sha256("\n".join(sorted(agent_ids)).encode()).hexdigest()[:32]
+
+
+def confirmed(floor: FloorState, draft: Draft, scope: Scope) -> list[str]:
+    """The agents that a draft's audience means now; ``AudienceChanged`` where others were confirmed."""
+    agent_ids = resolve(floor, draft.audience, scope)
+    if draft.recipients_digest is not None and draft.recipients_digest != recipients_digest(agent_ids):
+        raise AudienceChanged(
+            "Who this goes to has changed since you looked. Check the recipients and confirm again.",
+            field="recipients_digest",
+        )
+    return agent_ids
 
 
 def in_scope(team: str, scope: Scope) -> bool:

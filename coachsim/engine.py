@@ -20,9 +20,9 @@ import numpy as np
 import simpy
 
 from coachsim.errors import EmptyAudience, InactiveAgent, NotFound
-from coachsim.floor import Events, Floor
+from coachsim.floor import Floor
 from coachsim.minds import Drawn, Mind
-from coachsim.models import AgentState, Connected, Event, Message, Read, Sent, StateChanged
+from coachsim.models import AgentState, Connected, Event, Events, Message, Read, Sent, StateChanged
 from coachsim.outcome import NEVER
 from coachsim.plan import Change, Plan, Send
 

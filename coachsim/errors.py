@@ -68,6 +68,26 @@ class UnknownMessage(NotFound):
     code = "unknown_message"
 
 
+class UnknownSchedule(NotFound):
+    """A scheduled message that there is not, or no longer, or that is somebody else's."""
+
+    code = "unknown_schedule"
+
+
+class ConditionMet(CoachsimError):
+    """What a message was to wait for is so already: it can be sent at once."""
+
+    code = "condition_met"
+    http_status = 409
+
+
+class TooLate(CoachsimError):
+    """A scheduled message has gone out already and cannot be withdrawn."""
+
+    code = "too_late"
+    http_status = 409
+
+
 class InactiveAgent(CoachsimError):
     """The agent has been made inactive: nothing can be sent to them, and they cannot sign in."""
 

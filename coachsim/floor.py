@@ -7,17 +7,16 @@ floor calls ``tick(at)`` before each command: it does what happens by itself up 
 
 from __future__ import annotations
 
-import hashlib
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from coachsim.audience import resolve
+from coachsim.audience import confirmed, resolve
 from coachsim.days import MINUTE, Schedule, to_iso
 from coachsim.errors import (
     AcknowledgementNotAsked,
-    AudienceChanged,
     InactiveAgent,
     InvalidInput,
     InvalidTransition,
@@ -28,6 +27,7 @@ from coachsim.errors import (
     UnknownMessage,
 )
 from coachsim.models import (
+    FLOOR,
     MAX_REASON,
     Acknowledged,
     Agent,
@@ -42,20 +42,19 @@ from coachsim.models import (
     Disconnected,
     Draft,
     Event,
+    Events,
     Expired,
     Message,
     Read,
     Restarted,
-    Sent,
     StateChanged,
     ToastsShown,
     clean_text,
 )
-from coachsim.state import AgentRow, FloorState, MessageRow, went_back
+from coachsim.scheduling import Scheduling
+from coachsim.state import AgentRow, MessageRow, went_back
 
-FLOOR = "floor"
 DISCONNECT_AFTER = 5 * MINUTE
-Events = tuple[Event, ...]
 
 _OUT, _IN = AgentState.LOGGED_OUT, AgentState.LOGGED_IN
 _ALLOWED = {
@@ -67,12 +66,7 @@ _ALLOWED = {
 }
 
 
-def recipients_digest(agent_ids: Iterable[str]) -> str:
-    """A short fingerprint of exactly these recipients; the confirmation dialog's promise is checked against it."""
-    return hashlib.sha256("\n".join(sorted(agent_ids)).encode()).hexdigest()[:32]
-
-
-class Floor(FloorState):
+class Floor(Scheduling):
     """One contact-centre floor. ``schedule`` and ``disconnect_after`` (µs; 0 = never) are its settings."""
 
     def __init__(self, schedule: Schedule, *, disconnect_after: int = DISCONNECT_AFTER) -> None:
@@ -93,17 +87,19 @@ class Floor(FloorState):
         """After a rebuild: no page is connected any more."""
         return (self._emit(Restarted, at, FLOOR),)
 
-    def next_due(self, *, hold_clear_down: bool = False) -> int | None:
+    def next_due(self, *, hold_clear_down: bool = False, releases_from: int | None = 0) -> int | None:
         """When something next happens by itself; None if nothing will. It may lie in the past."""
-        due = self._next(hold_clear_down)
+        due = self._next(0 if hold_clear_down else _ALWAYS, releases_from)
         return None if due is None else due[0]
 
-    def tick(self, at: int, *, nights_until: int | None = None) -> Events:
+    def tick(self, at: int, *, nights_until: int | None = None, releases_from: int | None = 0) -> Events:
         """Everything that is due by itself up to and including ``at``, in its order, each at its own time.
 
-        Clear-downs come before expiries, those before log-outs of the disconnected, reminders last. Clear-downs
-        scheduled after ``nights_until`` (``at``, if it is not given) wait; one that comes late for that reason happens
-        at the time of the newest event.
+        Clear-downs come before expiries, those before log-outs of the disconnected, then scheduled messages, reminders
+        last. Clear-downs and messages scheduled for after ``nights_until`` (``at``, if it is not given) wait; one that
+        comes late for that reason happens at the time of the newest event. No scheduled message goes out, or is given
+        up, before ``releases_from`` (None = at all): one that is late because the floor was not running goes out when
+        it really does.
         """
         if at < self.now:
             raise went_back(at, self.now)
@@ -111,28 +107,36 @@ class Floor(FloorState):
             return ()
         events: list[Event] = []
         until = at if nights_until is None else nights_until
-        while (due := self._next(self.day is not None and self.day.ends_at > until)) is not None and due[0] <= at:
+        while (due := self._next(until, releases_from)) is not None and due[0] <= at:
             moment, kind, subject = due
             moment = max(moment, self.now)
             if kind == _CLEAR_DOWN:
                 events += self._end_day(moment)
             elif kind == _EXPIRY:
                 events.append(self._expire(moment, int(subject)))
+            elif kind == _RELEASE:
+                events.append(self._decide(moment, int(subject)))
             elif kind == _CHASE:
                 events.append(self._remind(moment, int(subject)))
             else:
                 events.append(self._change_state(moment, FLOOR, self.agents[subject], _OUT, "disconnected"))
-        self._quiet_until = self.next_due() or 0  # a held clear-down is past: then each tick looks closely
+                events += self._state_has_changed(moment)
+        if releases_from is not None and releases_from <= at and self._has_unseen:
+            events += self._look_at_waiting(at)
+        # A held clear-down is past, and what waits unseen may be so already: then each tick looks closely.
+        self._quiet_until = 0 if self._has_unseen else self.next_due() or 0
         return tuple(events)
 
-    def _next(self, hold_clear_down: bool) -> tuple[int, int, str] | None:
+    def _next(self, until: float, releases_from: int | None) -> tuple[int, int, str] | None:
         dues: list[tuple[int, int, str]] = []
-        if self.day is not None and not hold_clear_down:
+        if self.day is not None and self.day.ends_at <= until:
             dues.append((self.day.ends_at, _CLEAR_DOWN, ""))
         if (expiry := self.next_expiry()) is not None:
             dues.append((expiry[0], _EXPIRY, str(expiry[1])))
         if self.disconnect_after and (pageless := self.next_pageless()) is not None:
             dues.append((pageless[0] + self.disconnect_after, _DISCONNECT, pageless[1]))
+        if releases_from is not None and (release := self.next_release()) is not None and release[0] <= until:
+            dues.append((max(release[0], releases_from), _RELEASE, str(release[1])))
         if (chase := self.next_chase()) is not None:
             dues.append((chase[0], _CHASE, str(chase[1])))
         return min(dues, default=None)
@@ -197,6 +201,8 @@ class Floor(FloorState):
             row = self.agents[agent.agent_id]
             if not agent.active and row.present:
                 events.append(self._change_state(at, FLOOR, row, _OUT, "inactive"))
+        if events and self._waiting:
+            events += self._look_at_waiting(at)
         return tuple(events)
 
     # --- agents ---
@@ -240,7 +246,8 @@ class Floor(FloorState):
                 f"{row.agent.name} is {_words(row.state)} and cannot go straight to {_words(state)}. Log in first.",
                 field="state",
             )
-        return (self._change_state(at, actor, row, state, reason),)
+        changed = self._change_state(at, actor, row, state, reason)
+        return (changed, *self._state_has_changed(at)) if self._waiting else (changed,)
 
     def _change_state(self, at: int, actor: str, row: AgentRow, state: AgentState, reason: str | None) -> Event:
         entering = state is _IN and row.state is not _IN
@@ -266,6 +273,10 @@ class Floor(FloorState):
         ``scope`` is the sender's teams (None = all). A ``request_id`` repeated within the day sends nothing: ask
         ``sent_for_request`` for the first result. With another content it is ``RequestReused``.
         """
+        if self.schedule_for_request(actor, draft.request_id) is not None:
+            raise RequestReused(
+                "This request_id was already used for a scheduled message. Use a new one.", field="request_id"
+            )
         draft = self._of_the_first(draft)
         first = self.sent_for_request(actor, draft.request_id)
         if first is not None:
@@ -275,49 +286,9 @@ class Floor(FloorState):
                 )
             return ()
         self._check_expiry(at, draft.expires_at)
-        self._check_confirmation(at, draft)
-        agent_ids = resolve(self, draft.audience, scope)
-        if draft.recipients_digest is not None and draft.recipients_digest != recipients_digest(agent_ids):
-            raise AudienceChanged(
-                "Who this goes to has changed since you looked. Check the recipients and confirm again.",
-                field="recipients_digest",
-            )
-        message = Message(
-            message_id=max(at, self.newest_message_id + 1),
-            sent_at=at,
-            sender=actor,
-            audience=draft.audience,
-            body=draft.body,
-            priority=draft.priority,
-            ack_required=draft.ack_required,
-            expires_at=draft.expires_at,
-            request_id=draft.request_id,
-            ack_by=draft.ack_by,
-            chase=draft.chase,
-        )
-        return (self._deliver(at, actor, message, agent_ids),)
-
-    def _deliver(self, at: int, actor: str, message: Message, agent_ids: list[str]) -> Event:
-        rows = [self.agents[agent_id] for agent_id in agent_ids]
-        told = tuple([row.connected and row.state is _IN for row in rows])
-        return self._emit(
-            Sent,
-            at,
-            actor,
-            message=message,
-            agent_ids=tuple(agent_ids),
-            teams=tuple([row.agent.team for row in rows]),
-            states=tuple([row.state for row in rows]),
-            notified=told,
-            toasted=tuple([now and not row.page for now, row in zip(told, rows, strict=True)]),
-        )
-
-    def _of_the_first(self, draft: Draft) -> Draft:
-        """A reminder of a reminder reminds of the first message."""
-        row = self.messages.get(draft.audience.unread_of or -1)
-        if row is None or row.message.reminds is None:
-            return draft
-        return replace(draft, audience=row.message.audience)
+        self._check_confirmation(at, draft, self.day.ends_at if self.day is not None else None)
+        agent_ids = confirmed(self, draft, scope)
+        return (self._deliver(at, actor, self._message(at, draft, actor), agent_ids),)
 
     def _remind(self, at: int, message_id: int) -> Event:
         """What a message's rule asks for: all that are due by now get one reminder."""
@@ -336,23 +307,6 @@ class Floor(FloorState):
         return self._deliver(
             at, FLOOR, message, [agent_id for agent_id, when in due if when is not None and when <= at]
         )
-
-    def _check_confirmation(self, at: int, draft: Draft) -> None:
-        if draft.chase is not None and draft.audience.unread_of is not None:
-            raise InvalidInput("A reminder has no reminders of its own: the first message has them.", field="chase")
-        if draft.ack_by is None:
-            return
-        if not draft.ack_required:
-            raise InvalidInput("A time to confirm by needs a message that asks to be confirmed.", field="ack_by")
-        if draft.ack_by <= at:
-            raise InvalidInput("The time to confirm by has passed already. Choose a later one.", field="ack_by")
-        ends_at = self.day.ends_at if self.day is not None else draft.ack_by
-        if draft.ack_by > min(ends_at, draft.expires_at or ends_at):
-            raise InvalidInput(
-                "The time to confirm by is after the message is gone (its expiry, or the next clear-down at"
-                f" {to_iso(ends_at)}). Choose an earlier one.",
-                field="ack_by",
-            )
 
     def _check_expiry(self, at: int, expires_at: int | None) -> None:
         if expires_at is None:
@@ -441,12 +395,6 @@ class Floor(FloorState):
 
     # --- helpers ---
 
-    def _emit(self, kind: type[Event], at: int, actor: str, **values: Any) -> Event:
-        """Makes an event and applies it. The commands of a simulated day's bulk do so without this detour."""
-        event = kind(seq=self.seq + 1, happened_at=at, actor=actor, **values)
-        self.apply(event)
-        return event
-
     def _known(self, agent_id: str) -> AgentRow:
         row = self.agents.get(agent_id)
         if row is None:
@@ -466,7 +414,8 @@ class Floor(FloorState):
         return row
 
 
-_CLEAR_DOWN, _EXPIRY, _DISCONNECT, _CHASE = range(4)
+_ALWAYS = math.inf
+_CLEAR_DOWN, _EXPIRY, _DISCONNECT, _RELEASE, _CHASE = range(5)
 
 
 def _untold(unread: Mapping[int, Delivery]) -> tuple[bool, ...]:

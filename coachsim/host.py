@@ -19,9 +19,10 @@ from typing import Any, Protocol
 from coachsim.clock import Clock, ClockWatch, SystemClock
 from coachsim.days import SECOND, Schedule
 from coachsim.errors import LogError, LogUnavailable, WrongFolder
-from coachsim.floor import FLOOR, Floor
+from coachsim.floor import Floor
 from coachsim.log import LOG_FILE, LogWriter, Run
-from coachsim.models import Agent, DayBegan, Event
+from coachsim.models import FLOOR, Agent, DayBegan, Event
+from coachsim.scheduling import Rights
 from coachsim.settings import Settings
 
 _LOOK_EVERY = 1.0
@@ -52,6 +53,8 @@ class FloorHost:
         self.settings = settings
         self.floor = floor
         self._ahead = copy.deepcopy(floor)
+        self._rights: Rights | None = None
+        self._releases_from: int | None = None  # the floor does not run yet
         self.clock = clock
         self._watch = ClockWatch()
         self.mode = "live"
@@ -75,12 +78,14 @@ class FloorHost:
         *,
         clock: Clock | Callable[[int], Clock] | None = None,
         run: Run | None = None,
+        rights: Rights | None = None,
     ) -> FloorHost:
         """Opens or creates the log in ``data_dir``, rebuilds the floor and catches up on what was missed.
 
         ``clock`` may be a function of the newest event's time (µs, 0 in a new log) that gives the clock. ``run`` says
-        what writes the log; one that another kind of run has written is refused. Raises ``LogLocked``, ``LogDamaged``
-        or ``WrongFolder``.
+        what writes the log; one that another kind of run has written is refused. ``rights`` says which teams the sender
+        of a scheduled message may send to when it goes out (None = those of when it was scheduled). Raises
+        ``LogLocked``, ``LogDamaged`` or ``WrongFolder``.
         """
         data_dir.mkdir(parents=True, exist_ok=True)
         run = run or Run()
@@ -90,14 +95,16 @@ class FloorHost:
             _check_run(writer.run, run, data_dir)
             floor = _new_floor(settings)
             restored = await asyncio.to_thread(writer.load)
-            floor.restore(restored.openings, restored.events)
+            floor.restore(restored.openings, restored.events, restored.pending)
             if callable(clock):
                 clock = clock(floor.now)
             host = cls(writer, floor, settings, clock or SystemClock())
             host.mode = run.kind
+            host._rights = host._ahead.rights = rights
             host._today = list(restored.events)
             host._look()
             await host.do(Floor.open_day if floor.day is None else Floor.restart)
+            host._releases_from = host.now()
         except BaseException:
             await asyncio.to_thread(writer.close)
             raise
@@ -281,6 +288,8 @@ class FloorHost:
                 if event.seq > self.floor.seq:
                     self._show(event)
             self._ahead = copy.deepcopy(self.floor)
+            self._ahead.rights = self._rights
+            self._releases_from = self.now()
             self._newest = None
             self._recovery = None
             self._set_fault("log", None)
@@ -299,7 +308,7 @@ class FloorHost:
     async def _beat(self) -> None:
         while True:
             try:
-                due = self._ahead.next_due(hold_clear_down=self._watch.holding)
+                due = self._ahead.next_due(hold_clear_down=self._watch.holding, releases_from=self._releases_from)
                 wait = _LOOK_EVERY if due is None else min(_LOOK_EVERY, self.clock.seconds_until(due))
                 await asyncio.sleep(wait)
                 clock = self._look()
@@ -311,8 +320,11 @@ class FloorHost:
                 await asyncio.sleep(_LOOK_EVERY)
 
     def _tick(self, at: int, clock: int) -> None:
-        # Floor time stays ahead of a clock that was set back; the night waits for the clock itself.
-        self._put(self._ahead.tick(at, nights_until=0 if self._watch.holding else clock))
+        # Floor time stays ahead of a clock that was set back; the night, and what is scheduled, wait for the clock.
+        holding = self._watch.holding
+        if holding:
+            self._releases_from = None if self._releases_from is None else max(at, self._releases_from)
+        self._put(self._ahead.tick(at, nights_until=0 if holding else clock, releases_from=self._releases_from))
 
     def _look(self) -> int:
         """What the clock shows (µs), after seeing whether it jumped."""

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from coachsim import log_archive, log_pseudonyms, log_retention
 from coachsim.errors import AgentInUse, LogUnavailable, UnknownAgent
-from coachsim.floor import FLOOR, Floor
+from coachsim.floor import Floor
 from coachsim.host import FloorHost
 from coachsim.log import LOG_FILE, LogWriter
 from coachsim.log_archive import Archive
 from coachsim.log_file import explained
 from coachsim.log_pseudonyms import Pseudonym
 from coachsim.log_retention import Removal
-from coachsim.models import ClearedDown, Event
+from coachsim.models import FLOOR, ClearedDown, Event
 from coachsim.settings import Settings
 
 RETRY_S = 600.0

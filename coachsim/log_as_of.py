@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 # What a closed day consists of is found by its last event, except for deliveries, which have no seq.
-_BY_SEQ = ("messages", "state_changes", "agent_changes", "audit")
+_BY_SEQ = ("messages", "state_changes", "agent_changes", "schedule_changes", "audit")
 
 
 def newest_seq(cursor: DuckDBPyConnection) -> int:

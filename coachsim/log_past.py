@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from coachsim.audience import Scope
 from coachsim.log_file import Run
-from coachsim.models import Agent, AgentState, Audience, Delivery, Event, Message, Priority
-from coachsim.records import SELECT, from_row
+from coachsim.models import Agent, AgentState, Audience, Delivery, Event, Message, Priority, Scheduled
+from coachsim.records import SELECT, from_row, scheduled_from
 from coachsim.state import AgentRow, FloorState, MessageRow, Opening
 
 if TYPE_CHECKING:
@@ -24,10 +24,14 @@ _DELIVERY = """
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What ``FloorState.restore`` takes: the agents as of the newest ``DayBegan``, and the events from it on."""
+    """What ``FloorState.restore`` takes: the agents as of the newest ``DayBegan``, and the events from it on.
+
+    ``pending`` are the messages scheduled on earlier days of which nothing had become by then.
+    """
 
     openings: list[Opening]
     events: list[Event]
+    pending: list[Scheduled]
 
 
 def run(cursor: DuckDBPyConnection) -> Run:
@@ -45,12 +49,24 @@ def load(cursor: DuckDBPyConnection) -> Restored:
     row = cursor.execute("SELECT coalesce(max(began_seq), 1) FROM all_days").fetchone()
     assert row is not None
     began = int(row[0])
-    return Restored(_openings(cursor, began), _events(cursor, began))
+    return Restored(_openings(cursor, began), _events(cursor, began), _pending(cursor, began))
 
 
 def _events(cursor: DuckDBPyConnection, began: int) -> list[Event]:
     rows = cursor.execute(f"SELECT {SELECT} FROM events WHERE seq >= {began} ORDER BY seq").fetchall()
     return [from_row(row) for row in rows]
+
+
+def _pending(cursor: DuckDBPyConnection, began: int) -> list[Scheduled]:
+    # Read from what closed days keep of them: the events themselves may have been kept for long enough.
+    rows = cursor.execute(
+        f"""
+        SELECT any_value(seq), epoch_us(any_value(changed_at)), any_value(actor), any_value(payload)
+        FROM closed_schedule_changes WHERE seq < {began}
+        GROUP BY schedule_id HAVING bool_and(kind = 'scheduled') ORDER BY schedule_id
+        """
+    ).fetchall()
+    return [scheduled_from(*row) for row in rows]
 
 
 def _openings(cursor: DuckDBPyConnection, began: int) -> list[Opening]:

@@ -115,7 +115,8 @@ def rename(cursor: DuckDBPyConnection, pseudonym: Pseudonym) -> None:
 
 
 def _events(cursor: DuckDBPyConnection, one: Pseudonym) -> None:
-    _texts(cursor, one, "events", "payload", "kind = 'sent'", _in_audience)
+    _texts(cursor, one, "events", "payload", "kind IN ('sent', 'scheduled')", _in_audience)
+    _texts(cursor, one, "closed_schedule_changes", "payload", "kind = 'scheduled'", _in_audience)
     _texts(cursor, one, "events", "payload", "kind = 'agent_changed'", _in_agent)
     _texts(cursor, one, "events", "payload", "kind = 'audited'", _anywhere)
     cursor.execute(
@@ -131,7 +132,7 @@ def _events(cursor: DuckDBPyConnection, one: Pseudonym) -> None:
 def _tables(cursor: DuckDBPyConnection, one: Pseudonym) -> None:
     """The tables of the closed days, in a log or loaded from an archive."""
     _texts(cursor, one, "closed_messages", "audience", "true", _in_agents)
-    _texts(cursor, one, "closed_audit", "detail", "kind = 'sent'", _in_audience)
+    _texts(cursor, one, "closed_audit", "detail", "kind IN ('sent', 'scheduled')", _in_audience)
     _texts(cursor, one, "closed_audit", "detail", "kind = 'agent_changed'", _in_agent)
     _texts(cursor, one, "closed_audit", "detail", "kind = 'audited'", _anywhere)
     cursor.execute(

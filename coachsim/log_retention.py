@@ -1,8 +1,9 @@
 """Retention: closed days that are older than a site wants to keep leave the log, and the file gives the space back.
 
-What goes is who was sent and read what, and when: deliveries, messages, events, state changes, and the sends in the
-audit. What stays is the roster's history, the rest of the audit, and of each agent's state changes the last that say
-which state they are in, since when and why; a floor rebuilt from the log is the same before and after.
+What goes is who was sent and read what, and when: deliveries, messages, events, state changes, what was scheduled, and
+the sends in the audit. What stays is the roster's history, the rest of the audit, scheduled messages that are still to
+go out, and of each agent's state changes the last that say which state they are in, since when and why; a floor rebuilt
+from the log is the same before and after.
 """
 
 from __future__ import annotations
@@ -49,7 +50,11 @@ _ROWS = {
     "closed_deliveries": "day < {first}",
     "closed_messages": "day < {first}",
     "closed_state_changes": f"seq <= {{through}} AND seq IN ({_OLD_CHANGES})",
-    "closed_audit": "seq <= {through} AND kind = 'sent'",
+    # What is still to go out stays, however long ago it was scheduled.
+    "closed_schedule_changes": """seq <= {through} AND schedule_id NOT IN (
+        SELECT schedule_id FROM all_schedule_changes GROUP BY schedule_id HAVING bool_and(kind = 'scheduled')
+    )""",
+    "closed_audit": "seq <= {through} AND kind IN ('sent', 'scheduled', 'withdrawn', 'not_released')",
     "closed_days": "day < {first}",
     "events": "seq <= {through}",
 }

@@ -40,7 +40,7 @@ _GATHER_S = 0.004
 # Below this, one statement with parameters is quicker than building a frame (measured: 1.5-2 ms against 3).
 _FEW = 3
 _VALUES = "(" + ", ".join("make_timestamp(?)" if name == "happened_at" else "?" for name in COLUMNS) + ")"
-_DERIVED = ("messages", "state_changes", "agent_changes", "audit")
+_DERIVED = ("messages", "state_changes", "agent_changes", "schedule_changes", "audit")
 
 _logger = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from coachsim.errors import InvalidInput
+from coachsim.when import When
 
 MAX_BODY = 1_000
 MAX_REASON = 25
@@ -19,6 +20,8 @@ MAX_REQUEST_ID = 100
 MAX_CHASE_MIN = 8 * 60
 MAX_CHASES = 5
 _MINUTE = 60_000_000
+FLOOR = "floor"
+"""The actor of what happens by itself."""
 GROUP_KINDS = ("campaign", "list", "team", "queue")
 
 
@@ -355,7 +358,10 @@ class StateChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent(Event):
-    """A message went out. The last five fields run in step: one entry for each recipient, by agent_id."""
+    """A message went out; ``schedule_id`` is that of one that had been scheduled.
+
+    The five fields after the message run in step: one entry for each recipient, by agent_id.
+    """
 
     message: Message
     agent_ids: tuple[str, ...]
@@ -363,6 +369,39 @@ class Sent(Event):
     states: tuple[AgentState, ...]
     notified: tuple[bool, ...]
     toasted: tuple[bool, ...]
+    schedule_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduled(Event):
+    """``actor`` wants this sent later. What becomes of it is a ``Sent``, a ``Withdrawn`` or a ``NotReleased``.
+
+    ``scope`` are the teams that the sender might send to then (None = all).
+    """
+
+    draft: Draft
+    when: When
+    scope: tuple[str, ...] | None = None
+
+    @property
+    def schedule_id(self) -> int:
+        """Its number: that of this event."""
+        return self.seq
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn(Event):
+    """A scheduled message was taken back before it went out."""
+
+    schedule_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotReleased(Event):
+    """A scheduled message did not go out; ``because`` is a sentence for its sender."""
+
+    schedule_id: int
+    because: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -432,6 +471,9 @@ EVENT_KINDS: dict[str, type[Event]] = {
     "disconnected": Disconnected,
     "state_changed": StateChanged,
     "sent": Sent,
+    "scheduled": Scheduled,
+    "withdrawn": Withdrawn,
+    "not_released": NotReleased,
     "toasts_shown": ToastsShown,
     "read": Read,
     "acknowledged": Acknowledged,
@@ -440,3 +482,4 @@ EVENT_KINDS: dict[str, type[Event]] = {
     "audited": Audited,
 }
 KIND_OF: dict[type[Event], str] = {event: kind for kind, event in EVENT_KINDS.items()}
+Events = tuple[Event, ...]

@@ -24,6 +24,7 @@ from coachsim.log import Run
 from coachsim.models import Event
 from coachsim.plan import Plan, plan, practice_start
 from coachsim.scenario import Scenario
+from coachsim.scheduling import Rights
 from coachsim.settings import Settings
 
 DEFAULT_SPEED = 60.0
@@ -56,11 +57,12 @@ class Practice:
         seed: int = 1,
         speed: float = DEFAULT_SPEED,
         today: date | None = None,
+        rights: Rights | None = None,
     ) -> Practice:
         """Opens the practice floor in ``data_dir``, or makes one that starts ``today`` at ``practice_from``.
 
         What the plan has before that moment is played at once. An existing one goes on where it was committed last;
-        one of another scenario or seed is refused (``WrongFolder``).
+        one of another scenario or seed is refused (``WrongFolder``). ``rights`` is as for ``FloorHost.open``.
         """
         _check_speed(speed)
         settings = Settings(
@@ -80,7 +82,7 @@ class Practice:
             return clocks[0]
 
         run = Run(kind="practice", scenario=scenario.name, seed=seed)
-        host = await FloorHost.open(data_dir, settings, clock=clock_from, run=run)
+        host = await FloorHost.open(data_dir, settings, clock=clock_from, run=run, rights=rights)
         try:
             assert host.floor.day is not None
             day = await asyncio.to_thread(plan, scenario, seed, day=date.fromisoformat(host.floor.day.day))

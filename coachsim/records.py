@@ -21,13 +21,16 @@ from coachsim.models import (
     Audience,
     Chase,
     Connected,
+    Draft,
     Event,
     Expired,
     Message,
     Priority,
+    Scheduled,
     Sent,
     StateChanged,
 )
+from coachsim.when import When
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,6 +89,9 @@ def from_row(row: Sequence[Any]) -> Event:
         stored = json.loads(row[-1]) if row[-1] else {}
         if kind is Sent:
             values["message"] = _read_message(row[_PLACE["message_id"]], stored)
+            values["schedule_id"] = stored.get("schedule_id")
+        elif kind is Scheduled:
+            values |= _read_scheduled(stored)
         else:
             for name, default in in_payload:
                 if name in stored:
@@ -93,6 +99,11 @@ def from_row(row: Sequence[Any]) -> Event:
                 elif default is MISSING:
                     values[name] = None
     return kind(**values)
+
+
+def scheduled_from(seq: int, happened_at: int, actor: str, payload: str) -> Scheduled:
+    """The event of a scheduled message from the four values of its row that are not empty."""
+    return Scheduled(seq=seq, happened_at=happened_at, actor=actor, **_read_scheduled(json.loads(payload)))
 
 
 def to_frame(events: Sequence[Event]) -> pa.Table:
@@ -199,7 +210,12 @@ def _columns(kind: type[Event], events: Sequence[Event]) -> dict[int, list[Any]]
 
 def _payload(event: Event, names: list[tuple[str, Any]]) -> str | None:
     if isinstance(event, Sent):
-        return to_json(_message_json(event.message))
+        released = {} if event.schedule_id is None else {"schedule_id": event.schedule_id}
+        return to_json(
+            {"sent_at": event.message.sent_at, "sender": event.message.sender} | _content(event.message) | released
+        )
+    if isinstance(event, Scheduled):
+        return to_json(_content(event.draft) | {"when": event.when.to_json(), "scope": event.scope})
     values = {}
     for name, _ in names:
         value = getattr(event, name)
@@ -208,10 +224,9 @@ def _payload(event: Event, names: list[tuple[str, Any]]) -> str | None:
     return to_json(values) if values else None
 
 
-def _message_json(message: Message) -> dict[str, Any]:
+def _content(message: Message | Draft) -> dict[str, Any]:
+    """What a message and the draft of one that is scheduled have both."""
     values: dict[str, Any] = {
-        "sent_at": message.sent_at,
-        "sender": message.sender,
         "audience": message.audience.to_json(),
         "body": message.body,
         "priority": message.priority.value,
@@ -227,20 +242,31 @@ def _message_json(message: Message) -> dict[str, Any]:
     return values
 
 
+def _read_content(stored: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "audience": Audience.from_json(stored["audience"]),
+        "body": stored["body"],
+        "priority": Priority(stored["priority"]),
+        "ack_required": stored["ack_required"],
+        "expires_at": stored.get("expires_at"),
+        "request_id": stored["request_id"],
+        "ack_by": stored.get("ack_by"),
+        "chase": Chase.from_json(stored["chase"]) if "chase" in stored else None,
+    }
+
+
 def _read_message(message_id: int, stored: dict[str, Any]) -> Message:
-    return Message(
-        message_id=message_id,
-        sent_at=stored["sent_at"],
-        sender=stored["sender"],
-        audience=Audience.from_json(stored["audience"]),
-        body=stored["body"],
-        priority=Priority(stored["priority"]),
-        ack_required=stored["ack_required"],
-        expires_at=stored.get("expires_at"),
-        request_id=stored["request_id"],
-        ack_by=stored.get("ack_by"),
-        chase=Chase.from_json(stored["chase"]) if "chase" in stored else None,
-    )
+    head = {"message_id": message_id, "sent_at": stored["sent_at"], "sender": stored["sender"]}
+    return Message(**head, **_read_content(stored))
+
+
+def _read_scheduled(stored: dict[str, Any]) -> dict[str, Any]:
+    scope = stored["scope"]
+    return {
+        "draft": Draft(**_read_content(stored)),
+        "when": When.from_json(stored["when"]),
+        "scope": None if scope is None else tuple(scope),
+    }
 
 
 def _read_agent(stored: dict[str, Any]) -> Agent:

@@ -69,6 +69,10 @@ CREATE TABLE closed_agent_changes (
 CREATE TABLE closed_audit (
     seq BIGINT, kind VARCHAR, happened_at TIMESTAMP, actor VARCHAR, action VARCHAR, subject VARCHAR, detail VARCHAR
 );
+CREATE TABLE closed_schedule_changes (  -- retention keeps those of what is still to go out
+    seq BIGINT, schedule_id BIGINT, kind VARCHAR, changed_at TIMESTAMP, actor VARCHAR, message_id BIGINT,
+    payload VARCHAR
+);
 
 -- --- the open day ---
 
@@ -192,7 +196,21 @@ CREATE VIEW open_agent_changes AS
     FROM open_events
     WHERE kind = 'agent_changed';
 
--- An auditor asks who changed the roster, sent, cleared down, and whatever was put on record as such.
+-- What was scheduled, and what became of it: a schedule's id is the number of the event that it was scheduled by.
+CREATE VIEW open_schedule_changes AS
+    SELECT
+        seq,
+        CASE kind WHEN 'scheduled' THEN seq ELSE CAST(payload->>'$.schedule_id' AS BIGINT) END AS schedule_id,
+        kind,
+        happened_at AS changed_at,
+        actor,
+        message_id,
+        CASE WHEN kind <> 'sent' THEN payload END AS payload
+    FROM open_events
+    WHERE kind IN ('scheduled', 'withdrawn', 'not_released')
+       OR (kind = 'sent' AND payload->>'$.schedule_id' IS NOT NULL);
+
+-- An auditor asks who changed the roster, sent, scheduled, cleared down, and whatever was put on record as such.
 CREATE VIEW open_audit AS
     SELECT
         seq,
@@ -204,6 +222,9 @@ CREATE VIEW open_audit AS
             WHEN 'audited' THEN payload->>'$.subject'
             WHEN 'agent_changed' THEN agent_id
             WHEN 'sent' THEN CAST(message_id AS VARCHAR)
+            WHEN 'scheduled' THEN CAST(seq AS VARCHAR)
+            WHEN 'withdrawn' THEN payload->>'$.schedule_id'
+            WHEN 'not_released' THEN payload->>'$.schedule_id'
             ELSE payload->>'$.day'
         END AS subject,
         CASE kind
@@ -211,13 +232,16 @@ CREATE VIEW open_audit AS
             WHEN 'sent' THEN CAST(json_object(
                 'audience', payload->'$.audience', 'recipients', len(agent_ids), 'priority', payload->'$.priority'
             ) AS VARCHAR)
+            WHEN 'scheduled' THEN CAST(json_object(
+                'audience', payload->'$.audience', 'when', payload->'$.when', 'priority', payload->'$.priority'
+            ) AS VARCHAR)
             WHEN 'cleared_down' THEN CAST(json_object(
                 'by_hand', payload->'$.by_hand', 'deliveries', payload->'$.deliveries', 'lost', payload->'$.lost'
             ) AS VARCHAR)
             ELSE payload
         END AS detail
     FROM open_events
-    WHERE kind IN ('audited', 'agent_changed', 'sent', 'cleared_down');
+    WHERE kind IN ('audited', 'agent_changed', 'sent', 'scheduled', 'withdrawn', 'not_released', 'cleared_down');
 
 -- --- both together, with what only coachsim itself needs (seq, what deliveries are counted by) ---
 
@@ -231,6 +255,8 @@ CREATE VIEW all_state_changes AS
     SELECT * FROM closed_state_changes UNION ALL BY NAME SELECT * FROM open_state_changes;
 CREATE VIEW all_agent_changes AS
     SELECT * FROM closed_agent_changes UNION ALL BY NAME SELECT * FROM open_agent_changes;
+CREATE VIEW all_schedule_changes AS
+    SELECT * FROM closed_schedule_changes UNION ALL BY NAME SELECT * FROM open_schedule_changes;
 CREATE VIEW all_audit AS
     SELECT * FROM closed_audit UNION ALL BY NAME SELECT * FROM open_audit;
 

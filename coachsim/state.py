@@ -7,7 +7,8 @@ state after a restart, rebuilt from the log's events, is the state before it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from heapq import heapify, heappop, heappush
 from typing import Any
 
@@ -24,15 +25,20 @@ from coachsim.models import (
     DayBegan,
     Delivery,
     Disconnected,
+    Draft,
     Event,
     Expired,
     Message,
+    NotReleased,
     Read,
     Restarted,
+    Scheduled,
     Sent,
     StateChanged,
     ToastsShown,
+    Withdrawn,
 )
+from coachsim.when import When
 
 _OUT = AgentState.LOGGED_OUT
 
@@ -89,6 +95,44 @@ class MessageRow:
     reminded: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
+class ScheduleStatus(StrEnum):
+    """What has become of a scheduled message; only ``scheduled`` is still open."""
+
+    SCHEDULED = "scheduled"
+    RELEASED = "released"
+    NOT_RELEASED = "not_released"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(slots=True)
+class ScheduleRow:
+    """A message that is to go out later, or was: ``closed_at`` is when what became of it did, by ``closed_by``.
+
+    ``message_id`` is there once it has gone out, ``because`` where it did not.
+    """
+
+    schedule_id: int
+    scheduled_at: int
+    sender: str
+    draft: Draft
+    when: When
+    scope: tuple[str, ...] | None = None
+    status: ScheduleStatus = ScheduleStatus.SCHEDULED
+    closed_at: int | None = None
+    closed_by: str | None = None
+    message_id: int | None = None
+    because: str | None = None
+
+    @property
+    def due(self) -> int:
+        """When it is decided at the latest."""
+        if self.when.release_at is not None:
+            return self.when.release_at
+        assert self.when.not_after is not None
+        ends = (self.when.not_after, self.draft.expires_at, self.draft.ack_by)
+        return min(moment for moment in ends if moment is not None)
+
+
 @dataclass(frozen=True, slots=True)
 class Opening:
     """An agent as the open day found them: what a rebuild starts from."""
@@ -114,6 +158,9 @@ class FloorState:
         self.seq = 0
         self.now = 0
         self.newest_message_id = 0
+        self.schedules: dict[int, ScheduleRow] = {}
+        self.schedule_requests: dict[tuple[str, str], int] = {}
+        self._releases: list[tuple[int, int]] = []
         self._expiries: list[tuple[int, int]] = []
         self._pageless: list[tuple[int, str]] = []
         self._chases: list[tuple[int, int, str]] = []
@@ -127,6 +174,9 @@ class FloorState:
             Disconnected: self._disconnected,
             StateChanged: self._state_changed,
             Sent: self._sent,
+            Scheduled: self._scheduled,
+            Withdrawn: self._withdrawn,
+            NotReleased: self._not_released,
             ToastsShown: self._toasts_shown,
             Read: self._read,
             Acknowledged: self._acknowledged,
@@ -135,8 +185,13 @@ class FloorState:
             Audited: lambda event: None,
         }
 
-    def restore(self, openings: Iterable[Opening], events: Iterable[Event]) -> None:
-        """Rebuilds from the agents as the open day found them and its events, the ``DayBegan`` first."""
+    def restore(self, openings: Iterable[Opening], events: Iterable[Event], pending: Iterable[Scheduled] = ()) -> None:
+        """Rebuilds from the agents as the open day found them and its events, the ``DayBegan`` first.
+
+        ``pending`` are the messages scheduled on earlier days that nothing had become of by then.
+        """
+        for scheduled in pending:
+            self._scheduled(scheduled)
         for opening in openings:
             self._place(opening.agent)
             row = self.agents[opening.agent.agent_id]
@@ -201,6 +256,16 @@ class FloorState:
             heappush(self._chases, (due, message_id, agent_id))
             self._quiet_until = 0
 
+    def next_release(self) -> tuple[int, int] | None:
+        """(moment, schedule_id) of the scheduled message that is next to be decided."""
+        while self._releases:
+            due, schedule_id = self._releases[0]
+            row = self.schedules.get(schedule_id)
+            if row is not None and row.status is ScheduleStatus.SCHEDULED:
+                return due, schedule_id
+            heappop(self._releases)
+        return None
+
     def open_deliveries(self) -> Iterator[Delivery]:
         """The deliveries that no clear-down has closed yet."""
         for row in self.messages.values():
@@ -219,6 +284,9 @@ class FloorState:
         self._chased = False
         for row in self.agents.values():
             row.present_before, row.present_from = 0, event.happened_at if row.present else None
+        for schedule_id, one in list(self.schedules.items()):
+            if one.status is not ScheduleStatus.SCHEDULED:
+                del self.schedules[schedule_id], self.schedule_requests[one.sender, one.draft.request_id]
         self._quiet_until = 0
 
     def _restarted(self, event: Restarted) -> None:
@@ -240,6 +308,11 @@ class FloorState:
         row.agent = agent
         for key in _group_keys(agent):
             self.groups.setdefault(key, set()).add(agent.agent_id)
+        for waiting in self.schedules.values():
+            audience = waiting.draft.audience
+            if agent_id in audience.agents:
+                named = tuple([agent.agent_id if one == agent_id else one for one in audience.agents])
+                waiting.draft = replace(waiting.draft, audience=replace(audience, agents=named))
 
     def _place(self, agent: Agent) -> None:
         row = self.agents.get(agent.agent_id)
@@ -322,6 +395,26 @@ class FloorState:
         if row.reminded:
             for agent_id in deliveries:
                 self._watch_chase(row.message.message_id, agent_id)
+        if event.schedule_id is not None:
+            self._close(event.schedule_id, event, ScheduleStatus.RELEASED).message_id = message_id
+
+    def _scheduled(self, event: Scheduled) -> None:
+        row = ScheduleRow(event.schedule_id, event.happened_at, event.actor, event.draft, event.when, event.scope)
+        self.schedules[row.schedule_id] = row
+        self.schedule_requests[row.sender, row.draft.request_id] = row.schedule_id
+        heappush(self._releases, (row.due, row.schedule_id))
+        self._quiet_until = 0
+
+    def _withdrawn(self, event: Withdrawn) -> None:
+        self._close(event.schedule_id, event, ScheduleStatus.WITHDRAWN)
+
+    def _not_released(self, event: NotReleased) -> None:
+        self._close(event.schedule_id, event, ScheduleStatus.NOT_RELEASED).because = event.because
+
+    def _close(self, schedule_id: int, event: Event, status: ScheduleStatus) -> ScheduleRow:
+        row = self.schedules[schedule_id]
+        row.status, row.closed_at, row.closed_by = status, event.happened_at, event.actor
+        return row
 
     def _toasts_shown(self, event: ToastsShown) -> None:
         row = self.agents[event.agent_id]

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from coachsim.audience import Scope, in_scope, part_in_scope
+from coachsim.audience import Scope, in_scope, part_in_scope, recipients_digest
 from coachsim.days import to_iso
 from coachsim.errors import UnknownMessage
-from coachsim.floor import Floor, recipients_digest
+from coachsim.floor import Floor
 from coachsim.models import AgentState, Audience, Delivery, Status
 from coachsim.state import AgentRow, FloorState, MessageRow
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from coachsim.audience import Scope
 from coachsim.errors import Forbidden, NotSignedIn
-from coachsim.server.accounts import ROLES, in_order
+from coachsim.scheduling import Rights
+from coachsim.server.accounts import ROLES, Accounts, in_order
 from coachsim.server.sessions import Caller
 
 EVERYONE = frozenset(ROLES)
@@ -191,3 +193,15 @@ def line_of(method: str, path: str) -> str:
 
 def _any(path: str) -> str:
     return re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))
+
+
+def senders_rights(accounts: Accounts, practice: bool) -> Rights:
+    """What the senders of scheduled messages may do when these go out: what their accounts say by then."""
+
+    def rights(sender: str) -> Scope:
+        account = accounts.active(sender)
+        if account is None or not account.roles & WATCHERS[practice]:
+            raise Forbidden(f"The account {sender} may not send any more.")
+        return account.scope
+
+    return rights

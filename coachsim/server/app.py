@@ -20,6 +20,7 @@ from coachsim import keeping, roster
 from coachsim.errors import CoachsimError
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
+from coachsim.scheduling import Rights
 from coachsim.server import (
     handlers_admin,
     handlers_agent,
@@ -33,8 +34,9 @@ from coachsim.server import (
     limits,
     practice_accounts,
 )
-from coachsim.server.access import TABLE, Endpoint
+from coachsim.server.access import TABLE, Endpoint, senders_rights
 from coachsim.server.access_log import log_request
+from coachsim.server.accounts import Accounts
 from coachsim.server.base import NoSuchApi, is_loopback
 from coachsim.server.bodies import FrontDoor
 from coachsim.server.desk import AnyDesk, Desk, dashboards
@@ -151,7 +153,9 @@ class Server:
             _check_address(options, store)
             sockets = _listen(options)
             undo.append(lambda: _close(sockets))
-            host, practice = await _open_floor(options, settings)
+            host, practice = await _open_floor(
+                options, settings, senders_rights(Accounts(store), options.practice is not None)
+            )
             undo.append((practice or host).close)
             if options.roster is not None:
                 agents = await asyncio.to_thread(roster.load, options.roster)
@@ -208,17 +212,19 @@ class Server:
             await self.stop()
 
 
-async def _open_floor(options: Options, settings: Settings) -> tuple[FloorHost, Practice | None]:
+async def _open_floor(options: Options, settings: Settings, rights: Rights) -> tuple[FloorHost, Practice | None]:
     if options.practice is not None:
         # Imported here, because a live floor has no use for the engine.
         from coachsim.practice import Practice
         from coachsim.scenario import Scenario
 
         scenario = await asyncio.to_thread(Scenario.load, options.practice)
-        practice = await Practice.open(options.data_dir, scenario, seed=options.seed, speed=options.speed)
+        practice = await Practice.open(
+            options.data_dir, scenario, seed=options.seed, speed=options.speed, rights=rights
+        )
         return practice.host, practice
     await asyncio.to_thread(keeping.prepare, options.data_dir, settings)
-    return await FloorHost.open(options.data_dir, settings), None
+    return await FloorHost.open(options.data_dir, settings, rights=rights), None
 
 
 def _check_address(options: Options, store: Store) -> None:

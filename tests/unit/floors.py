@@ -5,6 +5,7 @@ from __future__ import annotations
 from coachsim.days import HOUR, MINUTE, Schedule, to_micros
 from coachsim.floor import Floor
 from coachsim.models import Agent, AgentState, Audience, Delivery, Draft, Filter, Priority
+from coachsim.when import When
 
 IN, BREAK, OUT = AgentState.LOGGED_IN, AgentState.BREAK, AgentState.LOGGED_OUT
 SCHEDULE = Schedule("Europe/London", "03:00")
@@ -63,6 +64,19 @@ class Desk:
         values = {"body": "Hello", "request_id": f"r{self._requests}", "priority": Priority.NORMAL} | values
         events = self._do(self.floor.send, Draft(audience=audience, **values), actor="sup", scope=scope)
         return events[-1].message.message_id if events else None
+
+    def schedule(self, *agent_ids: str, actor: str = "sup", scope=None, when: When | None = None, **values):
+        """Schedules a message, for in ten minutes if nothing else is said; gives its schedule_id."""
+        self._requests += 1
+        audience = values.pop("audience", None) or Audience(agents=agent_ids)
+        values = {"body": "Later", "request_id": f"r{self._requests}"} | values
+        when = when or When(release_at=self.now + 10 * MINUTE)
+        draft = Draft(audience=audience, **values)
+        events = self._do(self.floor.schedule_send, draft, when, actor=actor, scope=scope)
+        return events[-1].schedule_id if events else None
+
+    def withdraw(self, schedule_id: int, *, actor: str = "sup", scope=None):
+        return self._do(self.floor.withdraw, schedule_id, actor=actor, scope=scope)
 
     def toasts(self, agent_id: str, *message_ids: int):
         return self._do(self.floor.show_toasts, agent_id, message_ids, actor=agent_id)

@@ -15,16 +15,19 @@ from coachsim.models import (
     Connected,
     DayBegan,
     Disconnected,
+    Draft,
     Event,
     Expired,
     Filter,
     Message,
     Priority,
     Read,
+    Scheduled,
     Sent,
     StateChanged,
     ToastsShown,
 )
+from coachsim.when import When
 
 IN, BREAK, OUT = AgentState.LOGGED_IN, AgentState.BREAK, AgentState.LOGGED_OUT
 # 2026-03-02, 03:00 in UTC: the first day's start. Times in the tests are minutes after it.
@@ -63,6 +66,12 @@ class Story:
         self.add((number + 1) * NIGHT, ClearedDown, day=day, by_hand=False, deliveries=deliveries, lost=lost)
         self.day(number + 1)
 
+    def schedule(self, minutes: float, release: float, *agents: Agent) -> int:
+        """A message to these agents, scheduled for the minute ``release``; gives its schedule_id."""
+        audience = Audience(agents=tuple(agent.agent_id for agent in agents))
+        draft = Draft(audience=audience, body="Later", request_id=f"s{len(self.events)}")
+        return self.add(minutes, Scheduled, "sup", draft=draft, when=When(release_at=at(release))).seq
+
     def people(self, *agents: Agent, minutes: float = 1) -> None:
         for agent in agents:
             self.add(minutes, AgentChanged, "admin", agent=agent)
@@ -72,6 +81,7 @@ class Story:
         minutes: float,
         recipients: list[tuple[Agent, AgentState, bool, bool]],
         audience: Audience | None = None,
+        schedule_id: int | None = None,
         **values: Any,
     ) -> int:
         """A message to (agent, state, notified, toasted)…; the id is the moment of sending."""
@@ -99,6 +109,7 @@ class Story:
             states=tuple(state for _, state, *_ in recipients),
             notified=tuple(notified for *_, notified, _ in recipients),
             toasted=tuple(toasted for *_, toasted in recipients),
+            schedule_id=schedule_id,
         )
         return message.message_id
 

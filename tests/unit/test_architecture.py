@@ -14,12 +14,13 @@ PACKAGE = Path(__file__).parents[2] / "coachsim"
 
 # A part may import the parts of earlier lines, and itself. Nothing of a later line, and no other part of its own line.
 LAYERS = [
-    {"errors", "draws", "presence"},
-    {"models", "days", "settings", "faults", "intervals"},
+    {"errors", "draws", "presence", "days"},
+    {"when"},
+    {"models", "settings", "faults", "intervals"},
     {"outcome"},
     {"state", "clock", "roster", "records", "scenario", "tally"},
     {"audience", "attention", "variants", "rota", "sends"},
-    {"shifts", "minds"},
+    {"shifts", "minds", "scheduling"},
     {"floor", "plan"},
     {"views", "engine", "evaluate"},
     {"log", "frames", "enact"},  # the log answers for a closed day in the shapes of views
@@ -67,7 +68,7 @@ RESERVED = {
 }
 
 # The rules, and what shows them: no clock, no input or output, no chance.
-PURE = {"errors", "models", "days", "state", "audience", "floor", "views", "frames"}
+PURE = {"errors", "when", "models", "days", "state", "audience", "scheduling", "floor", "views", "frames"}
 # A plan draws by key from its seed, and a player has the time that the plan gives it.
 PURE |= {"draws", "presence", "attention", "minds", "rota", "sends", "shifts", "plan", "engine"}
 # What follows from a plan, and what is counted of it.

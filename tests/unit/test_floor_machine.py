@@ -13,6 +13,7 @@ from coachsim.errors import CoachsimError
 from coachsim.floor import Floor
 from coachsim.models import Agent, AgentState, Audience, Chase, Draft, Filter, Sent, Status
 from coachsim.state import FloorState
+from coachsim.when import When
 from tests.unit.floors import AGENTS, SCHEDULE, TEN
 
 AGENT_IDS = st.sampled_from([agent.agent_id for agent in AGENTS] + ["nobody"])
@@ -28,6 +29,11 @@ AUDIENCES = st.one_of(
 CHASES = st.one_of(st.none(), st.builds(Chase, st.sampled_from([60_000_000, 300_000_000]), st.integers(1, 2)))
 # Minutes, hours and single microseconds, so that ties and nights both come up.
 STEPS = st.sampled_from([0, 0, 1, 60_000_000, 300_000_000, 3_600_000_000, 9 * 3_600_000_000])
+WHENS = st.one_of(
+    STEPS.map(lambda step: ("release_at", step)),
+    st.just(("back_from_break", True)),
+    st.sampled_from([0.3, 0.5, 1.0]).map(lambda share: ("logged_in_share", share)),
+)
 ORDER = ("sent_at", "notified_at", "read_at", "acknowledged_at", "cleared_at")
 TIMES = (*ORDER, "toast_at", "lost_at")
 
@@ -41,6 +47,7 @@ class FloorMachine(RuleBasedStateMachine):
         self.deliveries = {}
         self.before = {}
         self.audiences = {}
+        self.released = set()
 
     def do(self, command, *args, **kwargs):
         self.take(self.floor.tick(self.now))
@@ -59,6 +66,8 @@ class FloorMachine(RuleBasedStateMachine):
             if isinstance(event, Sent):
                 row = self.floor.messages.get(event.message.message_id)
                 self.audiences[event.message.message_id] = event.agent_ids
+                assert event.schedule_id not in self.released, "sent twice"
+                self.released |= {event.schedule_id} - {None}
                 if row is not None:
                     self.deliveries |= {(d.message_id, d.agent_id): d for d in row.deliveries.values()}
 
@@ -112,6 +121,45 @@ class FloorMachine(RuleBasedStateMachine):
             for agent_id in event.agent_ids:
                 assert first.deliveries[agent_id].read_at is None
                 assert scope is None or self.floor.agents[agent_id].agent.team in scope
+
+    @rule(audience=AUDIENCES, scope=SCOPES, request=st.integers(0, 9), when=WHENS, expiry=STEPS)
+    def schedule(self, audience, scope, request, when, expiry):
+        kind, value = when
+        draft = Draft(
+            audience=audience,
+            body="Later",
+            request_id=f"s{request}",
+            expires_at=self.now + expiry if expiry else None,
+        )
+        chosen = When(**{kind: self.now + value if kind == "release_at" else value})
+        self.do(self.floor.schedule_send, draft, chosen, actor="sup", scope=scope)
+
+    @precondition(lambda self: self.floor.schedules)
+    @rule(data=st.data(), scope=SCOPES)
+    def withdraw(self, data, scope):
+        schedule_id = data.draw(st.sampled_from(sorted(self.floor.schedules)))
+        self.do(self.floor.withdraw, schedule_id, actor="sup", scope=scope)
+
+    @invariant()
+    def what_waits_is_not_overdue_and_what_it_waits_for_is_not_so(self):
+        for row in self.floor.schedules.values():
+            if row.status == "scheduled":
+                assert row.due > self.floor.now or row.due >= self.now
+                assert not row.when.is_event or not self.is_so(row)
+                assert row.schedule_id not in self.released
+            else:
+                assert (row.status == "released") == (row.schedule_id in self.released) == bool(row.message_id)
+                assert (row.status == "not_released") == bool(row.because)
+
+    def is_so(self, row):
+        """What a scheduled message waits for, told from the agents alone."""
+        audience = row.draft.audience
+        found = self.expected(audience, row.scope) & set(audience.agents or self.floor.agents)
+        states = [self.floor.agents[one].state for one in found]
+        logged_in = states.count(AgentState.LOGGED_IN)
+        if row.when.back_from_break:
+            return logged_in > 0 and AgentState.BREAK not in states
+        return logged_in > 0 and logged_in >= row.when.logged_in_share * len(states)
 
     def expected(self, audience, scope):
         """Nobody outside the audience or the scope, told from the roster alone."""
@@ -220,9 +268,10 @@ class FloorMachine(RuleBasedStateMachine):
         assert moments == sorted(moments)
         rebuilt = FloorState()
         rebuilt.restore([], self.events)
-        for what in ("agents", "groups", "messages", "requests", "day", "now", "seq", "newest_message_id"):
+        same = ("agents", "groups", "messages", "requests", "schedules", "schedule_requests", "day", "now", "seq")
+        for what in (*same, "newest_message_id"):
             assert getattr(rebuilt, what) == getattr(self.floor, what), what
-        for what in ("next_expiry", "next_pageless", "next_chase"):
+        for what in ("next_expiry", "next_pageless", "next_chase", "next_release"):
             assert getattr(rebuilt, what)() == getattr(self.floor, what)(), what
 
 

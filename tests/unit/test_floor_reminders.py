@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from coachsim.audience import recipients_digest
 from coachsim.errors import AudienceChanged, EmptyAudience, InvalidInput, UnknownMessage
-from coachsim.floor import recipients_digest
 from coachsim.models import Audience, Chase, Sent
 from coachsim.state import FloorState
 from tests.unit.floors import BREAK, HOUR, MINUTE, OUT, TEN, Desk, team

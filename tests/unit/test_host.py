@@ -15,6 +15,7 @@ from coachsim.floor import Floor
 from coachsim.host import LOG_FILE, FloorHost
 from coachsim.models import Agent, AgentState, Audience, ClearedDown, DayBegan, Draft, Sent, StateChanged
 from coachsim.settings import Settings
+from coachsim.when import When
 from tests.unit.floors import AGENTS, TEN
 
 SETTINGS = Settings(time_zone="Europe/London")
@@ -186,6 +187,72 @@ async def test_the_night_comes_by_itself(host, clock):
     clock.pass_by(host.floor.day.ends_at - clock.time)
     await until(lambda: any(isinstance(event, DayBegan) for event in events), "the clear-down")
     assert not host.floor.agents["a1"].inbox
+
+
+async def test_what_is_scheduled_goes_out_by_itself(host, clock):
+    await host.do(Floor.schedule_send, draft(), When(release_at=clock.time + MINUTE), actor="sup")
+    clock.pass_by(MINUTE)
+    await until(lambda: host.floor.messages, "the release")
+    (row,) = host.floor.schedules.values()
+    assert list(host.floor.messages) == [row.message_id]
+
+
+async def test_what_was_due_while_the_server_was_down_goes_out_once_after_the_start(tmp_path, clock):
+    """To agents who have no page by then, at the time at which it really goes out, and with the rights of then."""
+    host = await FloorHost.open(tmp_path, SETTINGS, clock=clock)
+    await host.do(Floor.set_agents, AGENTS, actor="admin")
+    await host.do(Floor.connect, "a1", actor="a1")
+    await host.do(Floor.set_state, "a1", IN, actor="a1")
+    everyone = Draft(audience=Audience(everyone=True), body="Hello", request_id="one")
+    await host.do(Floor.schedule_send, everyone, When(release_at=clock.time + MINUTE), actor="sup")
+    await host.do(Floor.schedule_send, draft("two"), When(release_at=clock.time + 30 * HOUR), actor="sup")
+    await host.close()
+    clock.pass_by(3 * MINUTE)
+    for opening in range(2):
+        host = await FloorHost.open(tmp_path, SETTINGS, clock=clock, rights=lambda sender: frozenset({"Blue"}))
+        try:
+            await until(lambda host=host: host.floor.messages, "the release")
+            (message,) = host.floor.messages.values()
+            assert (message.message.sent_at, opening) in [(clock.time, 0), (clock.time - HOUR, 1)]
+            assert list(message.deliveries) == ["a1", "a2"]
+            assert message.deliveries["a1"].notified_at is None
+            assert [row.status for row in host.floor.schedules.values()] == ["released", "scheduled"]
+        finally:
+            await host.close()
+        clock.pass_by(HOUR)
+    clock.pass_by(29 * HOUR)
+    host = await FloorHost.open(tmp_path, SETTINGS, clock=clock)
+    try:
+        await until(lambda: host.floor.messages, "the release on the next day")
+        (message,) = host.floor.messages.values()
+        assert message.message.request_id == "two"
+    finally:
+        await host.close()
+
+
+async def test_by_a_clock_in_doubt_nothing_scheduled_goes_out(host, clock):
+    await host.do(Floor.schedule_send, draft(), When(release_at=clock.time + HOUR), actor="sup")
+    clock.time += 2 * HOUR
+    await until(lambda: host.faults, "the alarm")
+    await host.do(Floor.set_state, "a2", IN, actor="a2")
+    assert not host.floor.messages
+    clock.pass_by(11 * MINUTE)
+    await until(lambda: host.floor.messages, "the release, once the clocks have agreed")
+    (message,) = host.floor.messages.values()
+    assert message.message.sent_at >= TEN + 2 * HOUR
+
+
+async def test_what_went_out_into_a_failing_log_goes_out_again_and_only_that_counts(host, clock, monkeypatch):
+    monkeypatch.setattr("coachsim.host._RETRY_EVERY", 0.05)
+    await host.do(Floor.schedule_send, draft(), When(release_at=clock.time + MINUTE), actor="sup")
+    with monkeypatch.context() as broken:
+        refuse_commits(host, broken)
+        clock.pass_by(2 * MINUTE)
+        await until(lambda: host.faults, "the failing commit")
+        assert not host.floor.messages
+    await until(lambda: host.floor.messages, "the release after the recovery")
+    (message,) = host.floor.messages.values()
+    assert message.message.sent_at == clock.time
 
 
 async def test_a_jump_of_the_clock_holds_the_night_until_someone_clears_by_hand(host, clock):

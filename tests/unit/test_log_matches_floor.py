@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC
 
 import pytest
@@ -13,6 +14,7 @@ from coachsim.errors import CoachsimError
 from coachsim.floor import Floor
 from coachsim.log import LogWriter, open_log
 from coachsim.models import Agent, AgentState, Audience, Delivery, Draft, Filter, Sent
+from coachsim.when import When
 from tests.unit.floors import AGENTS, SCHEDULE, TEN
 
 STEPS = (0, 0, 1, 60_000_000, 600_000_000, 3_600_000_000, 8 * 3_600_000_000)
@@ -43,6 +45,8 @@ class RandomFloor:
     def step(self) -> None:
         pick = self.random
         self.now += pick.choice(STEPS)
+        while (due := self.floor.next_due()) is not None and due <= self.now:
+            self.take(self.floor.tick(max(due, self.floor.now)))  # what a day's end closes is looked at before it
         self.take(self.floor.tick(self.now))
         agent = pick.choice(AGENTS)
         who, floor = agent.agent_id, self.floor
@@ -69,6 +73,12 @@ class RandomFloor:
             (0.5, lambda: floor.set_agents(self.now, [moved], actor="admin")),
             (0.3, lambda: floor.restart(self.now)),
             (0.3, lambda: floor.audit(self.now, actor="admin", action="looked", subject="x", detail={"n": 1})),
+        ]
+        later = When(release_at=self.now + pick.choice((*STEPS[1:], 3 * 24 * 3_600_000_000)))
+        when = pick.choice([later, When(back_from_break=True), When(logged_in_share=pick.choice([0.5, 1.0]))])
+        commands += [
+            (2, lambda: floor.schedule_send(self.now, replace(draft, expires_at=None), when, actor="sup")),
+            (0.5, lambda: floor.withdraw(self.now, pick.choice(list(floor.schedules) or [0]), actor="sup")),
         ]
         weights, choices = zip(*commands, strict=True)
         with suppress(CoachsimError):
@@ -122,9 +132,12 @@ def test_the_deliveries_of_the_log_are_the_deliveries_of_the_floor(tmp_path, see
     restored = writer.load()
     writer.close()
     again = Floor(SCHEDULE)
-    again.restore(restored.openings, restored.events)
-    for what in ("messages", "requests", "day", "now", "seq"):
+    again.restore(restored.openings, restored.events, restored.pending)
+    for what in ("messages", "requests", "schedules", "schedule_requests", "day", "now", "seq"):
         assert getattr(again, what) == getattr(run.floor, what), what
+    assert again.next_release() == run.floor.next_release()
+    released = [event.schedule_id for event in run.events if isinstance(event, Sent) and event.schedule_id]
+    assert len(released) == len(set(released)) > 2
     for agent_id, row in run.floor.agents.items():
         mirror = again.agents[agent_id]
         assert (mirror.agent, mirror.state, mirror.since, mirror.reason, mirror.inbox, mirror.unread) == (

@@ -29,6 +29,7 @@ def story() -> PaperDay:
     story.add(200, Audited, "admin", action="password_reset", subject="a1", detail={})
     story.add(201, Audited, "admin", action="seats", subject="all", detail={"taken": ["a1", "a2"], "by": {"a1": "sup"}})
     mentioned = story.send(202, [(CY, IN, True, True)], body="a1")
+    story.schedule(203, 5 * NIGHT, ANN, CY)
     story.night(0)
     sent = story.send(NIGHT + 5, [(ANN, IN, True, False), (CY, IN, True, True)], Audience(everyone=True))
     story.add(NIGHT + 6, Read, "ann.account", agent_id="a1", message_ids=(sent,), notified=(False,))

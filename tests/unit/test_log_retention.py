@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from coachsim import analysis, log_retention
 from coachsim.errors import LogLocked
 from coachsim.log import LogWriter, Restored, Run, open_log
-from coachsim.models import Agent, Audience, Audited, Event, Read, StateChanged
+from coachsim.models import Agent, Audience, Audited, Event, NotReleased, Read, StateChanged, Withdrawn
 from coachsim.state import FloorState
-from tests.unit.log_events import ANN, BO, BREAK, CY, IN, NIGHT, OUT, PaperDay, Story
+from tests.unit.log_events import ANN, BO, BREAK, CY, IN, NIGHT, OUT, PaperDay, Story, at
 
 TABLES = ("deliveries", "messages", "state_changes", "audit", "days", "events")
 LAST = 4  # the number of the open day; days 0 to 3 are closed
@@ -27,6 +27,7 @@ def days(nights: int = LAST) -> Story:
     """The paper day and closed days after it, each with changes, a message to all and a read, and an open day."""
     story = PaperDay()
     story.add(190, Audited, "admin", action="roster_loaded", subject="roster.csv", detail={"changed": 3})
+    waited, given_up = (story.schedule(191, nights * NIGHT + minute, ANN, BO) for minute in (5, 4))
     story.night(0, deliveries=3, lost=2)
     for day in range(1, nights):
         begins = day * NIGHT
@@ -35,7 +36,10 @@ def days(nights: int = LAST) -> Story:
         sent = story.send(begins + 5, [(ANN, IN, True, True), (CY, BREAK, False, False)], Audience(everyone=True))
         story.add(begins + 6, Read, "a1", agent_id="a1", message_ids=(sent,), notified=(False,))
         story.night(day)
-    sent = story.send(nights * NIGHT + 5, [(ANN, IN, True, True), (BO, OUT, False, False)])
+    story.add(nights * NIGHT + 1, NotReleased, schedule_id=given_up, because="Nobody is left.")
+    taken_back = story.schedule(nights * NIGHT + 2, (nights + 1) * NIGHT, ANN)
+    story.add(nights * NIGHT + 3, Withdrawn, "sup", schedule_id=taken_back)
+    sent = story.send(nights * NIGHT + 5, [(ANN, IN, True, True), (BO, OUT, False, False)], schedule_id=waited)
     story.add(nights * NIGHT + 6, Read, "a1", agent_id="a1", message_ids=(sent,), notified=(False,))
     return story
 
@@ -52,7 +56,7 @@ def contents(path: Path) -> dict[str, list[tuple]]:
 
 def floor_of(restored: Restored) -> FloorState:
     floor = FloorState()
-    floor.restore(restored.openings, restored.events)
+    floor.restore(restored.openings, restored.events, restored.pending)
     return floor
 
 
@@ -179,6 +183,28 @@ def test_what_the_retention_keeps_of_states_is_two_or_three_rows_an_agent(tmp_pa
     with LogWriter.open(tmp_path / "log.duckdb") as writer:
         writer.append(story.events).result(10)
         assert keep(writer, 1).rows["state_changes"] == 498
+
+
+def test_what_is_scheduled_for_later_than_the_retention_is_still_sent(tmp_path):
+    story = days(1)
+    open_day = len(story.events)
+    later = story.schedule(NIGHT + 10, 9 * NIGHT, ANN)
+    gone = story.schedule(NIGHT + 11, 9 * NIGHT, ANN)
+    story.add(NIGHT + 12, Withdrawn, "sup", schedule_id=gone)
+    for night in range(1, LAST):
+        story.night(night)
+    path = tmp_path / "log.duckdb"
+    with LogWriter.open(path) as writer:
+        writer.append(story.events).result(10)
+        before = writer.load()
+        assert before.pending == [event for event in story.events[open_day:] if event.seq == later]
+        removal = keep(writer, 1)
+        assert removal is not None and removal.rows["schedule_changes"] > 2
+        assert later <= removal.through_seq, "the event itself is gone"
+        assert writer.load() == before
+    log_retention.shrink(path, worth_it=0)
+    with LogWriter.open(path) as writer:
+        assert floor_of(writer.load()).next_release() == (at(9 * NIGHT), later)
 
 
 # --- space ---

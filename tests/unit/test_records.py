@@ -11,8 +11,20 @@ from hypothesis import strategies as st
 
 from coachsim import models
 from coachsim.log import LogWriter
-from coachsim.models import EVENT_KINDS, GROUP_KINDS, Agent, AgentState, Audience, Event, Filter, Message, Priority
+from coachsim.models import (
+    EVENT_KINDS,
+    GROUP_KINDS,
+    Agent,
+    AgentState,
+    Audience,
+    Draft,
+    Event,
+    Filter,
+    Message,
+    Priority,
+)
 from coachsim.records import COLUMNS, SELECT, from_row, to_frame, to_row
+from coachsim.when import When
 
 text = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=12)
 name = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=8)
@@ -58,6 +70,14 @@ message = st.builds(
     st.none() | moment,
     name,
 )
+plain = st.from_regex(r"[a-z\u00e9\u05d0]{1,8}", fullmatch=True)
+draft = st.builds(Draft, audience, plain, plain, st.sampled_from(Priority), st.booleans(), st.none() | moment)
+shares = st.floats(0, 1, exclude_min=True)
+when = (
+    st.builds(When, release_at=moment)
+    | st.builds(When, back_from_break=st.just(True), not_after=st.none() | moment)
+    | st.builds(When, logged_in_share=shares, not_after=st.none() | moment)
+)
 
 
 @st.composite
@@ -87,7 +107,15 @@ OWN: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "state_changed": st.fixed_dictionaries(
         {"agent_id": name, "state": states, "reason": st.none() | text, "notified": message_ids}
     ),
-    "sent": st.builds(lambda sent, lists: {"message": sent, **lists}, message, recipients()),
+    "sent": st.builds(
+        lambda sent, lists, schedule: {"message": sent, "schedule_id": schedule, **lists},
+        message,
+        recipients(),
+        st.none() | message_id,
+    ),
+    "scheduled": st.fixed_dictionaries({"draft": draft, "when": when, "scope": st.none() | names}),
+    "withdrawn": st.fixed_dictionaries({"schedule_id": message_id}),
+    "not_released": st.fixed_dictionaries({"schedule_id": message_id, "because": name}),
     "toasts_shown": shown,
     "read": shown,
     "acknowledged": st.fixed_dictionaries({"agent_id": name, "message_id": message_id}),
