@@ -161,7 +161,7 @@ class Server:
                 agents = await asyncio.to_thread(roster.load, options.roster)
                 await host.do(Floor.set_agents, agents, actor="roster")
             site = Site(options, host, store, provider, cookie_secret(options.data_dir), practice)
-            undo[:] = [site.close, lambda: _close(sockets)]
+            undo[:] = [store.close, site.close, lambda: _close(sockets)]
             if practice is not None:
                 site.shown = await practice_accounts.set_up(site.accounts)
                 site.setup_token = None
@@ -193,6 +193,8 @@ class Server:
             await self.desk.stop()
         await self.site.close()
         await self._http.close_all_connections()
+        # Last: as long as somebody may still ask, it is looked up who, and said that the floor has been closed.
+        self.site.store.close()
 
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT, then stops."""

@@ -98,9 +98,16 @@ class FrontHandler(web.RequestHandler):
         check_rate(self, self.caller)
         check_cross_site(self, self.caller)
 
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        """An error of coachsim's that no handler expected has its own status."""
+        raised = kwargs.get("exc_info", (None, None, None))[1]
+        super().send_error(raised.http_status if isinstance(raised, CoachsimError) else status_code, **kwargs)
+
     def log_exception(self, *exc_info: Any) -> None:
         """What is nobody's fault but ours; without the query, which may hold a secret."""
-        if not isinstance(exc_info[1], web.HTTPError):
+        if isinstance(exc_info[1], CoachsimError):
+            _logger.error("%s %s failed: %s", self.request.method, self.request.path, exc_info[1])
+        elif not isinstance(exc_info[1], web.HTTPError):
             _logger.error("%s %s failed", self.request.method, self.request.path, exc_info=exc_info)
 
     @property
@@ -278,6 +285,8 @@ def explained(handler: web.RequestHandler, status: int, kwargs: dict[str, Any]) 
     """A code and a sentence for an error that tornado raises; nothing of an exception's inside gets out."""
     raised = kwargs.get("exc_info", (None, None, None))[1]
     say_when(handler, raised)
+    if isinstance(raised, CoachsimError):
+        return raised.code, raised.message
     code = _CODES.get(status, "bad_request")
     if status >= 500:
         return "server_error", "Something went wrong in the server; its log says what."

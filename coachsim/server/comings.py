@@ -75,9 +75,9 @@ class Comings:
             {name: getattr(part, name) for part in pair for name in type(part).__slots__}
             for pair in self._unwritten.items()
         ]
-        self._unwritten = {}
         with self._store.change(quiet=True) as db:
             db.executemany(_UPSERT, rows)
+        self._unwritten.clear()
 
     def forget(self, days: int) -> None:
         """Takes away what is older than so many days."""

@@ -118,10 +118,10 @@ class SignIn(PageHandler):
         following = _local(self.get_body_argument("next", "/"))
         try:
             account = await self.check_password(name, password)
+            await self.sign_in(account)
         except CoachsimError as error:
             self.refuse("login.html", error, username=name, next=following)
             return
-        await self.sign_in(account)
         self.redirect(following, status=303)
 
 

@@ -144,11 +144,11 @@ class Sessions:
         a minute, not at every request.
         """
         used = [(self._seen[key], key) for key in self._unwritten]
-        self._unwritten.clear()
         moment = now()
         with self._store.change(quiet=True) as db:
             db.executemany("UPDATE session SET seen_at = max(seen_at, ?) WHERE session_hash = ?", used)
             db.execute("DELETE FROM session WHERE seen_at < ? OR began_at < ?", (moment - IDLE, moment - LONGEST))
+        self._unwritten.clear()
 
     # --- API tokens ---
 

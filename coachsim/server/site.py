@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import os
 import secrets
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from coachsim.server.proxies import Proxies
 from coachsim.server.seats import PATIENCE_S, Seats
 from coachsim.server.sessions import Caller, Sessions
 from coachsim.server.stalls import Stalls
-from coachsim.server.store import Store
+from coachsim.server.store import Store, StoreError
 from coachsim.server.stream import Streams
 from coachsim.server.throttle import Throttle
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 SECRET_FILE = "cookie_secret"
 _LOOK_S = 1.0
+_logger = logging.getLogger(__name__)
 _WRITE_SEEN_S = 60.0
 
 
@@ -170,19 +172,35 @@ class Site:
         while True:
             await asyncio.sleep(_LOOK_S)
             passed += _LOOK_S
-            if passed >= _WRITE_SEEN_S:
-                passed = 0.0
+            minute = passed >= _WRITE_SEEN_S
+            if minute:
                 self.signed_out()
-                self.sessions.write_seen()
-                if self.host.settings.retention_days is not None:
-                    self.comings.forget(self.host.settings.retention_days)
-            self.comings.write()
+            if self._write_down(sessions=minute) and minute:
+                passed = 0.0
             if self.store.version != seen:
                 seen = self.store.version
                 self.signed_out()
 
+    def _write_down(self, *, sessions: bool) -> bool:
+        """Writes what is only in memory yet: who came, and with ``sessions`` which are in use. False where that cannot
+        be, as on a full disk: it is kept for the next time.
+        """
+        try:
+            self.comings.write()
+            if sessions:
+                self.sessions.write_seen()
+                if self.host.settings.retention_days is not None:
+                    self.comings.forget(self.host.settings.retention_days)
+        except StoreError as error:
+            if "accounts" not in self.host.fault_kinds:
+                _logger.error("who came could not be written down: %s", error)
+            self.host.report("accounts", error.message)
+            return False
+        self.host.report("accounts", None)
+        return True
+
     async def close(self) -> None:
-        """Ends the streams and puts everything away."""
+        """Ends the streams and puts the floor away. The accounts stay open for whoever still asks."""
         self._looking.cancel()
         if self.keeping is not None:
             await self.keeping.close()
@@ -191,10 +209,8 @@ class Site:
         self._unwatch()
         await self.seats.close()
         self.streams.close()
-        self.sessions.write_seen()
-        self.comings.write()
+        self._write_down(sessions=True)
         await (self.practice or self.host).close()
-        self.store.close()
 
 
 def cookie_secret(data_dir: Path) -> bytes:

@@ -126,14 +126,23 @@ class Store:
 
     @contextmanager
     def change(self, *, quiet: bool = False) -> Iterator[sqlite3.Connection]:
-        """A transaction: all that is written inside it, or nothing. A ``quiet`` one leaves ``version`` as it is."""
-        self._db.execute("BEGIN IMMEDIATE")
+        """A transaction: all that is written inside it, or nothing. A ``quiet`` one leaves ``version`` as it is.
+
+        Raises ``StoreError`` where nothing can be written, as on a full disk.
+        """
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             yield self._db
-        except BaseException:
-            self._db.execute("ROLLBACK")
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            if self._db.in_transaction:  # some failures have ended it already
+                self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):
+                raise StoreError(
+                    f"{self.path} cannot be written, so nothing was changed. Check the disk's free space and"
+                    f" permissions. ({error})"
+                ) from error
             raise
-        self._db.execute("COMMIT")
         self._written += not quiet
 
     def audit(self, db: sqlite3.Connection, actor: str, action: str, subject: str, **detail: Any) -> None:
