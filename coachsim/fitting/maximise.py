@@ -134,7 +134,7 @@ class Maximum:
         self._errors = np.full(len(self.fields), np.inf)
         self._spread = 1.0
         scores, curvature = self._scores(inner), self._curvature(inner)
-        agents = max(2, int(scores.any(axis=1).sum()))
+        agents = max(2, self._concerned())
         self._quantile = float(stdtrit(agents - 1, (1 + CONFIDENCE) / 2))
         sharp = np.flatnonzero(np.diag(curvature) > _FLAT)
         if not len(sharp) or np.linalg.eigvalsh(curvature[np.ix_(sharp, sharp)])[0] <= 0:
@@ -144,6 +144,13 @@ class Maximum:
         sandwich = inverse @ differ @ inverse
         self._errors[inner[sharp]] = np.sqrt(np.maximum(np.diag(inverse), np.diag(sandwich)))
         self._spread = max(1.0, float(np.trace(inverse @ differ)) / len(sharp))
+
+    def _concerned(self) -> int:
+        """How many agents have any part in it: whose likelihood changes with the fields."""
+        middle = np.mean(self._box, axis=1) if self.fields else self._at
+        inward = self._at + _WIDE_STEP * np.sign(middle - self._at)
+        here, there = (self._likelihood(self._values(at)) for at in (self._at, inward))
+        return int((here != there).sum())
 
     def _beside(self, *steps: tuple[int, int]) -> Floats:
         """The point some steps beside the maximum."""

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 import coachsim
-from coachsim import CoachsimError, MessageLog, Scenario, fit, simulate
+from coachsim import CoachsimError, MessageLog, Scenario, fit, open_log, simulate
 from coachsim.errors import InvalidInput, NotEnoughEvidence
 from coachsim.fitting import Fitted, goodness, replay
 from coachsim.scenario import Attention
@@ -304,3 +304,12 @@ def test_the_picture_fits_the_fitted_and_not_another(quick, fitted):
     )
     apart = goodness(quick, wrong)
     assert (apart["observed"] - apart["expected"]).abs().max() > 0.15
+
+
+def test_of_some_days_it_is_the_same_whether_they_were_asked_for_or_fetched(quick):
+    """A part of a log, as a server gives it, knows where people were when its first day began."""
+    labels = quick.days()["day"].tolist()[2:4]
+    with open_log(quick.where, from_day=labels[0], to_day=labels[1]) as part:
+        fetched = fit(part, policy=fit(quick, days=labels).policy)
+    assert fetched.attention == fit(quick, days=labels).attention
+    assert fetched.days == tuple(labels)
