@@ -11,6 +11,8 @@ from coachsim import Scenario, fit, open_log, simulate
 from coachsim.cli import main
 from tests.unit.days_of import message, scenario
 
+pytestmark = pytest.mark.timeout(300)
+
 PEOPLE = {"tau_s": 6.0, "open_sigma": 0.6, "occupancy": 0.3, "bell_sigma": 0.7, "bell_never": 0.1}
 MADE = scenario(
     floor={"agents": 30, "teams": 2},

@@ -19,6 +19,8 @@ from coachsim.scenario import Attention
 from tests.unit.analysis_logs import PaperFloor, log_of
 from tests.unit.days_of import CERTAIN, scenario
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
 # Two floors whose people are unlike the defaults and unlike each other.
 QUICK = {
     "tau_s": 6.0,
@@ -94,7 +96,6 @@ def standard_score(row: Any, truth: float) -> float:
     return float((scale(row.estimate) - scale(truth)) / error)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("attention", [QUICK, BUSY], ids=["quick", "busy"])
 def test_known_attentions_are_found_again_within_the_intervals(attention):
@@ -119,8 +120,6 @@ def test_known_attentions_are_found_again_within_the_intervals(attention):
         assert abs(np.mean(found)) < stats.norm.ppf(1 - 5e-7) / np.sqrt(len(found)), (name, found)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_shares_of_nothing_are_found_to_be_nothing_and_what_they_leave_open_is_assumed():
     none = QUICK | {"fatigue": 0.0, "occupancy": 0.0, "bell_never": 0.0}
     log, _ = weeks(floor(none), 1)
@@ -135,8 +134,6 @@ def test_shares_of_nothing_are_found_to_be_nothing_and_what_they_leave_open_is_a
     assert rows["open_median_s"].low <= 10.0 <= rows["open_median_s"].high
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_toasts_that_nobody_misses_say_how_fast_they_are_noticed_at_least():
     log, _ = weeks(floor(QUICK | {"tau_s": 0.5}), 1)
     tau = fit(log).table.set_index("parameter").loc["tau_s"]
