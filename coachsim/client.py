@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from coachsim import frames, views
 from coachsim.audience import Scope
-from coachsim.days import to_iso, to_micros
+from coachsim.days import to_iso
 from coachsim.errors import InvalidInput, NotFound
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
 from coachsim.models import Audience, Chase, Draft, Event, Priority
 from coachsim.views import Json
+from coachsim.when import When, moment
 
 if TYPE_CHECKING:
     from coachsim.practice import Practice
@@ -62,6 +63,21 @@ class FloorClient(Protocol):
 
         ``chase`` is a rule for reminders, ``{"after_min": 10, "times": 2}``.
         """
+
+    async def schedule(
+        self, audience: Mapping[str, Any], body: str, when: Mapping[str, Any], *, request_id: str, **message: Any
+    ) -> Json:
+        """Takes a message, given as to ``send``, that goes out later; its request_id again gives the first answer.
+
+        ``when`` is ``{"at": time}``, ``{"back_from_break": True}`` or ``{"logged_in_share": 0.8}``, the last two
+        perhaps with ``not_after``.
+        """
+
+    async def schedules(self) -> Json:
+        """The scheduled messages that wait, and those of which something became today."""
+
+    async def withdraw(self, schedule_id: int) -> Json:
+        """Takes back a scheduled message that has not gone out."""
 
     async def messages(self, day: str | None = None) -> Json:
         """A day's messages with their counts, newest first; None = the open day."""
@@ -155,16 +171,16 @@ class LocalClient:
         chase: Mapping[str, Any] | None = None,
     ) -> Json:
         """Sends, and answers when it is committed."""
-        draft = Draft(
-            audience=Audience.from_json(audience),
-            body=body,
+        draft = _draft(
+            audience,
+            body,
             request_id=request_id,
-            priority=_priority(priority),
+            priority=priority,
             ack_required=ack_required,
-            expires_at=_moment(expires_at, "expires_at", "expiry"),
+            expires_at=expires_at,
             recipients_digest=recipients_digest,
-            ack_by=_moment(ack_by, "ack_by", "time to confirm by"),
-            chase=None if chase is None else Chase.from_json(chase),
+            ack_by=ack_by,
+            chase=chase,
         )
         await self._host.do(Floor.send, draft, actor=self._actor, scope=self._scope)
         row = self._host.floor.sent_for_request(self._actor, request_id)
@@ -178,6 +194,29 @@ class LocalClient:
                 "by_state": views.by_state(delivery.state_at_send for delivery in row.deliveries.values()),
             }
         )
+
+    async def schedule(
+        self, audience: Mapping[str, Any], body: str, when: Mapping[str, Any], *, request_id: str, **message: Any
+    ) -> Json:
+        """Takes a message that goes out later, and answers when that is committed."""
+        draft = _draft(audience, body, request_id=request_id, **message)
+        await self._host.do(Floor.schedule_send, draft, When.from_json(when), actor=self._actor, scope=self._scope)
+        row = self._host.floor.schedule_for_request(self._actor, request_id)
+        if row is None:
+            raise NotFound("The day ended while this was scheduled, and it has been decided. See the message log.")
+        return self._answer(views.schedule(self._host.floor, row))
+
+    async def schedules(self) -> Json:
+        """The scheduled messages that wait, and those of which something became today."""
+        return self._answer({"schedules": views.schedules(self._host.floor, self._actor, self._scope)})
+
+    async def withdraw(self, schedule_id: int) -> Json:
+        """Takes back a scheduled message that has not gone out."""
+        await self._host.do(Floor.withdraw, schedule_id, actor=self._actor, scope=self._scope)
+        row = self._host.floor.schedules.get(schedule_id)
+        if row is None:
+            raise NotFound("The day ended while this was withdrawn; it was, and is in the log.")
+        return self._answer(views.schedule(self._host.floor, row))
 
     async def messages(self, day: str | None = None) -> Json:
         """A day's messages with their counts, newest first."""
@@ -210,7 +249,9 @@ class LocalClient:
         host = self._host
 
         def tell(event: Event) -> None:
-            for name, data in frames.supervisor_frames(host.floor, event, self._scope):
+            scheduled = frames.schedule_frame(host.floor, event, self._actor, self._scope)
+            told = frames.supervisor_frames(host.floor, event, self._scope) + ([scheduled] if scheduled else [])
+            for name, data in told:
                 queue.put_nowait((event.seq, name, data))
 
         def faults() -> None:
@@ -248,23 +289,36 @@ def floor_notice(host: FloorHost) -> Json:
     }
 
 
+def _draft(
+    audience: Mapping[str, Any],
+    body: str,
+    *,
+    request_id: str,
+    priority: str = "normal",
+    ack_required: bool = False,
+    expires_at: str | None = None,
+    recipients_digest: str | None = None,
+    ack_by: str | None = None,
+    chase: Mapping[str, Any] | None = None,
+) -> Draft:
+    return Draft(
+        audience=Audience.from_json(audience),
+        body=body,
+        request_id=request_id,
+        priority=_priority(priority),
+        ack_required=ack_required,
+        expires_at=moment(expires_at, what="expiry", field="expires_at"),
+        recipients_digest=recipients_digest,
+        ack_by=moment(ack_by, what="time to confirm by", field="ack_by"),
+        chase=None if chase is None else Chase.from_json(chase),
+    )
+
+
 def _priority(value: str) -> Priority:
     try:
         return Priority(value)
     except ValueError:
         raise InvalidInput(f"There is no priority {value!r}; use normal or urgent.", field="priority") from None
-
-
-def _moment(value: str | None, field: str, what: str) -> int | None:
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise InvalidInput(f"The {what} has to be a time with its zone, such as 2026-11-22T17:00:00Z.", field=field)
-    return to_micros(moment)
 
 
 def _day(value: str) -> str:

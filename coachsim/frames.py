@@ -19,11 +19,15 @@ from coachsim.models import (
     Disconnected,
     Event,
     Expired,
+    NotReleased,
     Read,
+    Scheduled,
     Sent,
     StateChanged,
     ToastsShown,
+    Withdrawn,
 )
+from coachsim.scheduling import may_see
 from coachsim.state import FloorState
 from coachsim.views import Json
 
@@ -71,6 +75,22 @@ def supervisor_frames(floor: FloorState, event: Event, scope: Scope) -> list[Fra
         case DayBegan():
             return [("reset", {})]
     return []
+
+
+def schedule_frame(floor: FloorState, event: Event, caller: str, scope: Scope) -> Frame | None:
+    """What whoever may see a scheduled message is told of it: the whole of it, under the name of what happened."""
+    match event:
+        case Scheduled():
+            name = "scheduled"
+        case Withdrawn() | NotReleased():
+            name = "withdrawn" if isinstance(event, Withdrawn) else "not_released"
+        case Sent(schedule_id=int()):
+            name = "released"
+        case _:
+            return None
+    assert event.schedule_id is not None
+    row = floor.schedules[event.schedule_id]
+    return (name, views.schedule(floor, row)) if may_see(row, caller, scope) else None
 
 
 def _told(event: ToastsShown | Read) -> tuple[int, ...]:

@@ -130,6 +130,21 @@ class RemoteClient:
         }
         return await self._ask("POST", "/api/messages", body={k: v for k, v in draft.items() if v is not None})
 
+    async def schedule(
+        self, audience: Mapping[str, Any], body: str, when: Mapping[str, Any], *, request_id: str, **message: Any
+    ) -> Json:
+        """Takes a message that goes out later. The same ``request_id`` again schedules nothing twice."""
+        given = {"audience": dict(audience), "body": body, "when": dict(when), "request_id": request_id} | message
+        return await self._ask("POST", "/api/schedules", body={k: v for k, v in given.items() if v is not None})
+
+    async def schedules(self) -> Json:
+        """The scheduled messages that wait, and those of which something became today."""
+        return await self._ask("GET", "/api/schedules")
+
+    async def withdraw(self, schedule_id: int) -> Json:
+        """Takes back a scheduled message that has not gone out."""
+        return await self._ask("DELETE", f"/api/schedules/{int(schedule_id)}")
+
     async def messages(self, day: str | None = None) -> Json:
         """A day's messages with their counts, newest first; None = the open day."""
         return await self._ask("GET", "/api/messages", params={"day": day} if day else None)

@@ -15,7 +15,8 @@ from coachsim.days import to_iso
 from coachsim.errors import UnknownMessage
 from coachsim.floor import Floor
 from coachsim.models import AgentState, Audience, Delivery, Status
-from coachsim.state import AgentRow, FloorState, MessageRow
+from coachsim.scheduling import may_see
+from coachsim.state import AgentRow, FloorState, MessageRow, ScheduleRow
 
 Json = dict[str, Any]
 _KIND_WORDS = {"campaign": "Campaign", "list": "List", "team": "Team", "queue": "Queue", "state": "State"}
@@ -143,6 +144,42 @@ def messages(floor: FloorState, scope: Scope) -> list[Json]:
     """The open day's messages that a caller may see, newest first."""
     rows = sorted(floor.messages.values(), key=lambda row: row.message.message_id, reverse=True)
     return [view for row in rows if (view := message(floor, row, scope)) is not None]
+
+
+def schedule(floor: FloorState, row: ScheduleRow) -> Json:
+    """A scheduled message, and what became of it."""
+    draft = row.draft
+    unread = draft.audience.unread_of is not None
+    return {
+        "schedule_id": row.schedule_id,
+        "scheduled_at": to_iso(row.scheduled_at),
+        "sender": row.sender,
+        "audience": draft.audience.to_json(),
+        "audience_text": "whoever has not read it"
+        if unread
+        else audience_text(floor, draft.audience, draft.audience.agents),
+        "body": draft.body,
+        "priority": draft.priority.value,
+        "ack_required": draft.ack_required,
+        "ack_by": to_iso(draft.ack_by),
+        "expires_at": to_iso(draft.expires_at),
+        "chase": None if draft.chase is None else draft.chase.to_json(),
+        "when": row.when.to_json(),
+        "status": row.status.value,
+        "closed_at": to_iso(row.closed_at),
+        "closed_by": row.closed_by,
+        "message_id": row.message_id,
+        "because": row.because,
+    }
+
+
+def schedules(floor: FloorState, caller: str, scope: Scope) -> list[Json]:
+    """The scheduled messages that a caller may see: those that wait and those of which something became today.
+
+    The one that is due first comes first.
+    """
+    rows = [row for row in floor.schedules.values() if may_see(row, caller, scope)]
+    return [schedule(floor, row) for row in sorted(rows, key=lambda row: (row.due, row.schedule_id))]
 
 
 def deliveries(floor: FloorState, message_id: int, scope: Scope) -> list[Json]:

@@ -45,6 +45,12 @@ class SendBody(_Body):
     chase: dict[str, Any] | None = None
 
 
+class ScheduleBody(SendBody):
+    """POST /api/schedules"""
+
+    when: dict[str, Any]
+
+
 class StateBody(_Body):
     """PUT /api/agents/{id}/state"""
 

@@ -183,7 +183,7 @@ class Streams:
             return encode(seq, "heartbeat", {"as_of": seq}) + encode(seq, "reset", {})
         if stream.agent_id is not None:
             told = self._missed_by_agent(stream.agent_id, missed)
-        elif stream.watches and any(self._frames(event, stream.caller.account.scope) for event in missed):
+        elif stream.watches and any(self._concerns(event, stream.caller) for event in missed):
             # Counts in a message's frame are those of now: told again piece by piece they would be counted twice.
             told = [encode(seq, "reset", {})]
         else:
@@ -217,10 +217,27 @@ class Streams:
             watched.waiting += [encode(event.seq, *frame) for frame in self._frames(event, scope)]
             if watched.waiting and self._flush is None:
                 self._flush = asyncio.get_running_loop().call_later(FLUSH_S, self._write_waiting)
+        if getattr(event, "schedule_id", None) is not None:
+            self._write_waiting()  # first what happened before it, and the message that it became
+            self._tell_of_scheduled(event)
         if isinstance(event, AgentChanged) and event.agent.agent_id in self._by_agent:
             agent_id = event.agent.agent_id
             self._tell_floor(agent_id, next(iter(self._by_agent[agent_id])).caller.name)
             self.check()
+
+    def _tell_of_scheduled(self, event: Event) -> None:
+        """A scheduled message is shown to its sender too, whose scope others share who may not see it."""
+        for watched in self._by_scope.values():
+            for stream in tuple(watched.streams):
+                caller = stream.caller
+                frame = frames.schedule_frame(self._host.floor, event, caller.name, caller.account.scope)
+                if frame is not None:
+                    stream.write(encode(event.seq, *frame))
+
+    def _concerns(self, event: Event, caller: Caller) -> bool:
+        scope = caller.account.scope
+        of_schedule = frames.schedule_frame(self._host.floor, event, caller.name, scope)
+        return of_schedule is not None or bool(self._frames(event, scope))
 
     def _frames(self, event: Event, scope: Scope) -> list[frames.Frame]:
         return frames.supervisor_frames(self._host.floor, event, scope)

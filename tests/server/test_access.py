@@ -31,6 +31,9 @@ EXPECTED = {
     "POST /api/messages": "supervisor",
     "GET /api/messages": "supervisor",
     "GET /api/messages/{message_id}/deliveries": "supervisor",
+    "POST /api/schedules": "supervisor",
+    "GET /api/schedules": "supervisor",
+    "DELETE /api/schedules/{schedule_id}": "supervisor",
     "PUT /api/agents/{agent_id}/state": "agent telephony",
     "GET /api/inbox": "agent",
     "POST /api/inbox/open": "agent",
@@ -53,7 +56,7 @@ EXPECTED = {
 
 
 def address(endpoint: Endpoint) -> str:
-    return endpoint.path.format(message_id=1, agent_id="a1", table="messages")
+    return endpoint.path.format(message_id=1, schedule_id=1, agent_id="a1", table="messages")
 
 
 def ask(client: httpx.Client, endpoint: Endpoint, **options) -> int:

@@ -22,6 +22,7 @@ OPERATIONS = {
 MODELS = {
     ("POST", "/api/messages/preview"): schemas.PreviewBody,
     ("POST", "/api/messages"): schemas.SendBody,
+    ("POST", "/api/schedules"): schemas.ScheduleBody,
     ("PUT", "/api/agents/{agent_id}/state"): schemas.StateBody,
     ("POST", "/api/inbox/open"): schemas.OpenBody,
     ("POST", "/api/inbox/ack"): schemas.AckBody,
@@ -85,6 +86,15 @@ def test_answers_have_the_shapes_that_are_described(served: Served):
         sent = promised(sup.post("/api/messages", json=draft), "POST", "/api/messages")
         promised(sup.post("/api/messages", json=draft | {"body": ""}), "POST", "/api/messages")
         promised(sup.get("/api/messages"), "GET", "/api/messages")
+        when = {"logged_in_share": 1}
+        later = promised(
+            sup.post("/api/schedules", json=draft | {"request_id": "2", "when": when}), "POST", "/api/schedules"
+        )
+        promised(sup.post("/api/schedules", json=draft | {"request_id": "3", "when": {}}), "POST", "/api/schedules")
+        promised(sup.get("/api/schedules"), "GET", "/api/schedules")
+        path = "/api/schedules/{schedule_id}"
+        for schedule_id in (later["schedule_id"], 1, "x", 10**30):
+            promised(sup.delete(path.format(schedule_id=schedule_id)), "DELETE", path)
         promised(ann.get("/api/inbox"), "GET", "/api/inbox")
         promised(ann.post("/api/inbox/open"), "POST", "/api/inbox/open")
         assert ann.post("/api/inbox/ack", json={"message_id": sent["message_id"]}).status_code == 204

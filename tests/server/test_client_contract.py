@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from itertools import pairwise
 
 import pytest
 
 from coachsim.client import LocalClient
+from coachsim.days import HOUR, to_iso
 from coachsim.errors import (
     AudienceChanged,
+    ConditionMet,
     EmptyAudience,
     InactiveAgent,
     InvalidInput,
     NotFound,
     RequestReused,
+    TooLate,
     UnknownAgent,
     UnknownGroup,
     UnknownMessage,
+    UnknownSchedule,
 )
 from coachsim.floor import Floor
 from coachsim.models import Agent, AgentState
@@ -42,10 +47,10 @@ class Rig:
         self.blue = self._client("blue", BLUE)
 
     def _client(self, name, scope):
-        if self.kind == "local":
-            return LocalClient(self.host, actor=name, scope=scope, roles=("supervisor",))
         site = self.server.site
         account = site.accounts.add(Account(name, frozenset({"supervisor"}), scope), None, actor="test")
+        if self.kind == "local":
+            return LocalClient(self.host, actor=name, scope=scope, roles=("supervisor",))
         return RemoteClient(self.server.url, token=site.sessions.new_token(account, actor="test"))
 
     async def agent(self, agent_id, *commands):
@@ -192,6 +197,67 @@ async def test_bad_input_gets_the_same_sentence(rig, audience, body, error, fiel
         await rig.blue.send(audience, body, request_id="one")
     assert refused.value.field == field and refused.value.message.endswith(".")
     assert (await rig.everything.messages())["messages"] == []
+
+
+async def test_a_scheduled_message_is_its_senders_and_theirs_who_see_all_teams(rig):
+    tomorrow = to_iso(rig.host.now() + 24 * HOUR)
+    own = await rig.blue.schedule({"everyone": True}, "Later", {"at": tomorrow}, request_id="one", ack_required=True)
+    assert (own["status"], own["sender"], own["when"], own["audience_text"]) == (
+        "scheduled",
+        "blue",
+        {"at": tomorrow},
+        "everyone",
+    )
+    again = await rig.blue.schedule({"everyone": True}, "Later", {"at": tomorrow}, request_id="one", ack_required=True)
+    assert again["schedule_id"] == own["schedule_id"]
+    other = await rig.everything.schedule({"agents": ["a1"]}, "Soon", {"logged_in_share": 1.0}, request_id="one")
+    assert other["audience_text"] == "Ann" and other["when"].keys() == {"logged_in_share", "not_after"}
+    assert [one["sender"] for one in (await rig.everything.schedules())["schedules"]] == ["sup", "blue"]
+    assert [one["sender"] for one in (await rig.blue.schedules())["schedules"]] == ["blue"]
+    with pytest.raises(UnknownSchedule):
+        await rig.blue.withdraw(other["schedule_id"])
+    assert (await rig.everything.withdraw(own["schedule_id"]))["status"] == "withdrawn"
+    await rig.log_in("a1")
+    (released,) = [one for one in (await rig.everything.schedules())["schedules"] if one["status"] == "released"]
+    (message,) = (await rig.everything.messages())["messages"]
+    assert (released["message_id"], message["body"]) == (message["message_id"], "Soon")
+    with pytest.raises(TooLate):
+        await rig.everything.withdraw(other["schedule_id"])
+    for when, error in (({"at": "soon"}, InvalidInput), ({"logged_in_share": 0.1}, ConditionMet)):
+        with pytest.raises(error):
+            await rig.everything.schedule({"agents": ["a1"]}, "x", when, request_id="two")
+
+
+async def test_what_becomes_of_a_scheduled_message_is_told_to_whoever_may_see_it(rig):
+    seen, other = [], []
+    names = ("scheduled", "released", "withdrawn")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(collect(rig.blue, rig.host.seq, lambda seen: seen[-1][1] == "withdrawn", seen))
+        group.create_task(collect(rig.everything, rig.host.seq, lambda seen: seen[-1][1] == "withdrawn", other))
+        await until_listening(seen, other)
+        await rig.everything.schedule({"agents": ["a1"]}, "Hers", {"logged_in_share": 1.0}, request_id="one")
+        own = await rig.blue.schedule({"agents": ["a2"]}, "Own", {"logged_in_share": 1.0}, request_id="two")
+        await rig.log_in("a1")
+        await rig.blue.withdraw(own["schedule_id"])
+    assert [(name, data["sender"]) for _, name, data in other if name in names] == [
+        ("scheduled", "sup"),
+        ("scheduled", "blue"),
+        ("released", "sup"),
+        ("withdrawn", "blue"),
+    ]
+    assert [(name, data["body"]) for _, name, data in seen if name in names] == [
+        ("scheduled", "Own"),
+        ("withdrawn", "Own"),
+    ]
+    ((message, released),) = [(one, after) for one, after in pairwise(other) if after[1] == "released"]
+    assert message[:2] == (released[0], "message"), "the message comes first, and is of the same event"
+
+
+async def until_listening(*streams):
+    """Waits until each has heard something: from then on it misses nothing."""
+    async with asyncio.timeout(60):
+        while not all(streams):
+            await asyncio.sleep(0.01)
 
 
 async def test_more_bad_input(rig):
