@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import csv
+import io
 import os
 import secrets
 import sys
@@ -35,6 +37,10 @@ _ROLES = ("agent", "supervisor", "analyst", "trainer", "telephony", "admin")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # What was done must not fail for a character that the terminal, or UTF-8, does not have.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     arguments = _parser().parse_args(argv)
     if arguments.data is None:
         practice = getattr(arguments, "practice", None)
@@ -255,7 +261,8 @@ def _teams(given: str | None) -> frozenset[str] | None:
         return frozenset()
     if given == "all":
         return None
-    return frozenset(part.strip() for part in given.split(",") if part.strip())
+    names = next(csv.reader([given], skipinitialspace=True), [])
+    return frozenset(name.strip() for name in names if name.strip())
 
 
 def _stdin_password() -> str:
@@ -357,7 +364,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _account_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--teams", metavar="A,B", help="the teams of a supervisor or analyst, or 'all'")
+    parser.add_argument(
+        "--teams", metavar="A,B", help="a supervisor's or analyst's teams (one with a comma in quotes), or 'all'"
+    )
     parser.add_argument("--agent", metavar="ID", help="the agent that an account with the role agent is")
     parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -40,6 +40,19 @@ class Day:
     label: str
     began_at: int
     ends_at: int
+
+
+def is_time_zone(name: str) -> bool:
+    """Whether ``name`` is an IANA time zone that means the same on every machine."""
+    # The first two are a system's private copies, the others its own zone by another name: the log's database knows
+    # none of them.
+    if not name or name.startswith(("posix/", "right/")) or name in ("localtime", "posixrules"):
+        return False
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

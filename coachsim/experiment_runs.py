@@ -14,7 +14,7 @@ from coachsim.experiment_cluster import cluster as cluster_workers
 from coachsim.experiment_work import Task, Variant, Workers, here, local_processes, usable_cores
 from coachsim.intervals import Estimate, mean_interval, paired_interval
 from coachsim.models import Agent
-from coachsim.plan import floor_of
+from coachsim.plan import SEEDS, floor_of
 from coachsim.scenario import FloorShape, Scenario
 from coachsim.tally import Tally, checked_measure
 
@@ -25,7 +25,6 @@ FEWEST = 20
 SERIAL_S = 2.0
 """Seconds of work that are done in this process; starting others takes about as long."""
 _CHUNK_S = 0.4  # so that progress moves, and an interruption loses little
-_SEEDS = 2**63
 
 Progress = bool | Callable[[int, int], None]
 """True shows a bar if it takes more than a moment; a function is told (days done, days in all) in this thread.
@@ -223,7 +222,7 @@ def wanted_of(replications: int | None, half_width: float | None, measure: str, 
     if half_width is not None and not (math.isfinite(half_width) and half_width > 0):
         raise InvalidInput(f"A half-width is a number above 0, not {half_width!r}.", field="half_width")
     number = whole(100 if replications is None else replications, "replications", 1, 100_000)
-    return Wanted(number, half_width, measure, whole(seed, "seed", 0, _SEEDS - 1 - max(number, MOST)))
+    return Wanted(number, half_width, measure, whole(seed, "seed", 0, SEEDS - 1 - max(number, MOST)))
 
 
 def whole(value: Any, name: str, low: int, high: int) -> int:

@@ -139,9 +139,20 @@ def quoted(name: str | Path) -> str:
     return "'" + str(name).replace("'", "''") + "'"
 
 
+def check_name(path: Path) -> None:
+    """Raises ``LogError`` for a path that DuckDB cannot take: a file system may have names that are no text."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise LogError(
+            f"The path {str(path)!r} is not UTF-8, and the log's database takes no other. Choose another."
+        ) from None
+
+
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turns what DuckDB and the file system raise about the file at ``path`` into a ``LogError`` in plain words."""
+    check_name(path)
     try:
         yield
     except (duckdb.Error, OSError) as error:

@@ -10,10 +10,10 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 
+from coachsim.addresses import server_address
 from coachsim.errors import CoachsimError, InvalidInput, LogError, NotFound, NotSignedIn, ServerUnavailable, kind_named
 
 _CONNECT_S = 5.0
@@ -30,9 +30,7 @@ class ServerSource:
     """
 
     def __init__(self, url: str, from_day: str | None, to_day: str | None, token: str | None = None) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise InvalidInput("That is no server address. Write it as http://127.0.0.1:8800.", field="where")
+        parts = server_address(url, field="where")
         if parts.username or parts.password:
             raise InvalidInput("A server's address has no name or password in it. " + _HOW, field="where")
         self.url = url.rstrip("/")

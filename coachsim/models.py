@@ -6,6 +6,7 @@ UTC, under names ending in ``_at``: floats drift, and time zones belong to the e
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,6 +24,11 @@ _MINUTE = 60_000_000
 FLOOR = "floor"
 """The actor of what happens by itself."""
 GROUP_KINDS = ("campaign", "list", "team", "queue")
+# Blanks, Unicode's Default_Ignorable_Code_Point, and the Braille pattern without a dot: alone they show nothing.
+_UNSEEN = re.compile(
+    "[\\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]*"
+)
 
 
 class AgentState(StrEnum):
@@ -50,12 +56,20 @@ class Status(StrEnum):
     LOST = "lost"
 
 
+def is_blank(text: str) -> bool:
+    """Whether nobody would see anything of ``text``: it is empty, or all blanks and characters without a shape."""
+    return _UNSEEN.fullmatch(text) is not None
+
+
 def clean_text(text: str, *, what: str, field: str, limit: int, empty_ok: bool = False) -> str:
     """The text trimmed, with line ends as ``\\n``; refuses control characters, an empty text and one over ``limit``.
 
-    Raises ``InvalidInput`` naming ``field``. Format characters (RTL marks, joiners) are text and stay.
+    Raises ``InvalidInput`` naming ``field``. Format characters (RTL marks, joiners) are text and stay; a text of
+    nothing else is empty.
     """
     cleaned = text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    if is_blank(cleaned):
+        cleaned = ""
     if not cleaned and not empty_ok:
         raise InvalidInput(f"The {what} is empty. Type something first.", field=field)
     if len(cleaned) > limit:

@@ -17,6 +17,7 @@ from coachsim import roster, shifts
 from coachsim.attention import Sampler
 from coachsim.days import Day
 from coachsim.draws import Draws, Keys, keys
+from coachsim.errors import InvalidInput
 from coachsim.models import Agent, AgentState, Draft, Priority
 from coachsim.outcome import NEVER, STATES, Ints
 from coachsim.presence import Presence
@@ -26,7 +27,15 @@ from coachsim.sends import Choices, Sends, Slot, check_audiences, day_of, in_day
 
 SENDER = "planner"
 """The account in whose name a plan sends."""
+SEEDS = 2**63
+"""Seeds are whole numbers below this, from 0: a log keeps them in 64 bits."""
 _OUT = AgentState.LOGGED_OUT
+
+
+def check_seed(seed: int) -> None:
+    """Raises ``InvalidInput`` for a seed that there is not."""
+    if not 0 <= seed < SEEDS:
+        raise InvalidInput(f"A seed is a whole number from 0 to {SEEDS - 1}, not {seed}.", field="seed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from coachsim.floor import Floor
 from coachsim.host import FloorHost
 from coachsim.log import Run
 from coachsim.models import Event
-from coachsim.plan import Plan, plan, practice_start
+from coachsim.plan import Plan, check_seed, plan, practice_start
 from coachsim.scenario import Scenario
 from coachsim.scheduling import Rights
 from coachsim.settings import Settings
@@ -65,6 +65,7 @@ class Practice:
         one of another scenario or seed is refused (``WrongFolder``). ``rights`` is as for ``FloorHost.open``.
         """
         _check_speed(speed)
+        check_seed(seed)
         settings = Settings(
             floor_name=scenario.name,
             time_zone=scenario.time_zone,

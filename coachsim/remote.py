@@ -9,13 +9,12 @@ import random
 from collections.abc import AsyncIterator, Collection, Mapping
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
+from coachsim.addresses import server_address
 from coachsim.errors import (
     CoachsimError,
-    InvalidInput,
     NotSignedIn,
     RosterError,
     ServerUnavailable,
@@ -43,9 +42,7 @@ class RemoteClient:
     def __init__(
         self, base_url: str, *, ticket: str | None = None, token: str | None = None, silence_s: float = SILENCE_S
     ) -> None:
-        parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise InvalidInput(f"{base_url!r} is no server address. Write it as http://127.0.0.1:8800.")
+        parts = server_address(base_url)
         self.base_url = base_url.rstrip("/")
         self._headers = {"Accept": "application/json"}
         if ticket:

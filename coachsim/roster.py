@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from coachsim.errors import RosterError
-from coachsim.models import Agent
+from coachsim.models import Agent, is_blank
 
 COLUMNS = ("agent_id", "name", "team", "campaigns", "lists", "queues", "active")
 MAX_NAME = 100
@@ -29,8 +29,8 @@ def read(roster: str | bytes) -> list[Agent]:
     """The agents of a roster, in the file's order.
 
     Bytes are UTF-8, with or without a byte-order mark. Cells are trimmed and brought to Unicode's composed form, so
-    that a team typed on two machines is one team; ``TRUE``, as spreadsheets write it, is ``true``; blank lines and
-    rows of empty cells are skipped. Raises ``RosterError`` with all faults.
+    that a team typed on two machines is one team; one of which nothing can be seen is empty. ``TRUE``, as spreadsheets
+    write it, is ``true``; blank lines and rows of empty cells are skipped. Raises ``RosterError`` with all faults.
     """
     if isinstance(roster, bytes) and roster.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise _error(["line 1, column 1: the file is UTF-16. Save it as CSV in UTF-8."])
@@ -164,7 +164,7 @@ class _Row:
             if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp"):
                 self.fault(column, f"there is a control character or line break, U+{ord(char):04X}. Remove it.")
                 return cell
-        return unicodedata.normalize("NFC", cell).strip()
+        return _trimmed(unicodedata.normalize("NFC", cell))
 
     def _agent_id(self) -> str:
         faults = len(self._faults)
@@ -188,7 +188,7 @@ class _Row:
         return value
 
     def _list(self, column: str) -> tuple[str, ...]:
-        values = [value.strip() for value in self._cell(column).split(";")]
+        values = [_trimmed(value) for value in self._cell(column).split(";")]
         for value in values:
             self._check_length(column, value)
         return tuple(dict.fromkeys(filter(None, values)))
@@ -203,6 +203,11 @@ class _Row:
     def _check_length(self, column: str, value: str) -> None:
         if len(value) > MAX_NAME:
             self.fault(column, f"{_shown(value)} has {len(value):,} characters; {MAX_NAME} is the most. Shorten it.")
+
+
+def _trimmed(value: str) -> str:
+    """Without the blanks around it; nothing at all where nothing of it can be seen."""
+    return "" if is_blank(value) else value.strip()
 
 
 def _shown(value: str) -> str:

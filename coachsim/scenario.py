@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from coachsim.days import is_time_zone
 from coachsim.errors import CoachsimError
 from coachsim.faults import fault, unknown_fields
 from coachsim.models import MAX_BODY, MAX_REASON, Audience, clean_text
@@ -30,6 +31,7 @@ Interval = Annotated[float, Field(ge=0.1, le=1_440, strict=True)]
 Sigma = Annotated[float, Field(ge=0, le=3, strict=True)]
 Count = Annotated[int, Field(ge=0, le=100_000, strict=True)]
 Groups = Annotated[int, Field(ge=0, le=1_000, strict=True)]
+_WALL_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _FIRST_DATE, _LAST_DATE = dt.date(1970, 1, 3), dt.date(2199, 12, 30)
 
 
@@ -45,11 +47,7 @@ class _Part(BaseModel):
 
 
 def _wall_time(value: str) -> str:
-    try:
-        dt.datetime.strptime(value, "%H:%M")
-    except ValueError:
-        raise ValueError("write a time of day as HH:MM, such as 09:30") from None
-    if len(value) != 5:
+    if not _WALL_TIME.fullmatch(value):
         raise ValueError("write a time of day as HH:MM, such as 09:30")
     return value
 
@@ -216,10 +214,8 @@ class Scenario(_Part):
     @field_validator("time_zone")
     @classmethod
     def _zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError("not an IANA time zone, such as Europe/London") from None
+        if not is_time_zone(value):
+            raise ValueError("not an IANA time zone, such as Europe/London")
         return value
 
     @model_validator(mode="after")
@@ -245,11 +241,13 @@ class Scenario(_Part):
         """Reads a TOML file; ``ScenarioError`` names every misspelt or impossible field at once."""
         path = Path(path)
         try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
+            data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             raise ScenarioError(f"There is no scenario {path}. Check the path.") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ScenarioError(f"{path} cannot be read: {error}.") from error
+        except OSError as error:
+            raise ScenarioError(f"{path} cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError as error:
+            raise ScenarioError(f"{path} cannot be read: it is not UTF-8 text. Save it as UTF-8.") from error
         except (ValueError, RecursionError) as error:  # also of numbers too long and of brackets too deep
             raise ScenarioError(f"{path} is not valid TOML: {error}.") from error
         return cls.from_dict(data, folder=path.resolve().parent, what=str(path))

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import available_timezones
 
+from coachsim.days import is_time_zone
 from coachsim.errors import SettingsError
 
 FILE_NAME = "settings.toml"
@@ -39,7 +40,7 @@ def machine_time_zone(environ: Mapping[str, str] | None = None, etc: Path = Path
         names.append(os.readlink(etc / "localtime"))
     for name in names:
         zone = name.rpartition("zoneinfo/")[2]
-        if _is_zone(zone):
+        if is_time_zone(zone):
             return zone
     return "UTC"
 
@@ -105,7 +106,9 @@ def _fault(name: str, value: Any) -> str | None:
     if not isinstance(value, str):
         return f'has to be a text in quotes, like "{_EXAMPLES[name]}", not {_shown(value)}.'
     if name == "time_zone":
-        return None if _is_zone(value) else f"has to be an IANA time zone, not {_shown(value)}.{_nearest_zone(value)}"
+        return (
+            None if is_time_zone(value) else f"has to be an IANA time zone, not {_shown(value)}.{_nearest_zone(value)}"
+        )
     if name == "clear_down":
         return None if _CLEAR_DOWN.fullmatch(value) else f'has to be a time like "03:00", not {_shown(value)}.'
     if name == "site":
@@ -116,17 +119,6 @@ def _fault(name: str, value: Any) -> str | None:
 
 
 _EXAMPLES = {"site": "leeds", "floor_name": "Contact centre", "time_zone": "Europe/London", "clear_down": "03:00"}
-
-
-def _is_zone(name: str) -> bool:
-    # posix/ and right/ are a system's private copies: the log's database does not know them.
-    if not name or name.startswith(("posix/", "right/")):
-        return False
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
 
 
 def _nearest_zone(name: str) -> str:

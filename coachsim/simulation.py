@@ -20,12 +20,11 @@ from coachsim.floor import Floor
 from coachsim.log import LOG_FILE, LogWriter, MessageLog, Run
 from coachsim.log_file import discard, put_in_place
 from coachsim.models import Event
-from coachsim.plan import Plan, draw, plan, plan_of
+from coachsim.plan import Plan, check_seed, draw, plan, plan_of
 from coachsim.scenario import Scenario
 
 MOST_DAYS = 366
 _CHUNK = 50_000
-_SEEDS = 2**63
 
 
 def simulate(
@@ -46,8 +45,7 @@ def simulate(
         log = simulate(Scenario.load("data/scenarios/weekday.toml"), seed=1)
         log.sql("SELECT team, count(read_at), count(*) FROM deliveries GROUP BY team")
     """
-    if not 0 <= seed < _SEEDS:
-        raise InvalidInput(f"A seed is a whole number from 0 to {_SEEDS - 1}, not {seed}.", field="seed")
+    check_seed(seed)
     if out is not None and Path(out).exists():
         raise _taken(out)
     if player not in ("engine", "arrays"):

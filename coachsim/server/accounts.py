@@ -14,6 +14,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from coachsim.errors import InvalidInput, NotFound
+from coachsim.models import clean_text
+from coachsim.roster import MAX_NAME
 from coachsim.server.store import Store, now
 
 ROLES = ("agent", "supervisor", "analyst", "trainer", "telephony", "admin")
@@ -60,6 +62,8 @@ def checked(account: Account) -> Account:
         raise InvalidInput(
             "A supervisor or analyst needs teams: --teams with their names, or --teams all.", field="teams"
         )
+    for team in sorted(account.teams or ()):
+        clean_text(team, what="name of a team", field="teams", limit=MAX_NAME)
     if ("agent" in account.roles) != (account.agent_id is not None):
         raise InvalidInput("The role agent and an agent id belong together: give both or neither.", field="agent_id")
     if account.agent_id is not None and not _AGENT_ID.fullmatch(account.agent_id):

@@ -126,7 +126,11 @@ def check_host(handler: web.RequestHandler) -> None:
     options = handler.settings["site"].options
     if options.proxies is not None or not is_loopback(options.address):
         return
-    if not is_loopback(urlsplit(f"//{handler.request.host}").hostname or ""):
+    try:
+        name = urlsplit(f"//{handler.request.host}").hostname
+    except ValueError:  # brackets that are not closed
+        name = None
+    if not is_loopback(name or ""):
         raise Refusal(403, "This server answers to its own machine only.")
 
 

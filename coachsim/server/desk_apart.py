@@ -17,6 +17,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
+from coachsim.addresses import server_address
 from coachsim.errors import CoachsimError
 from coachsim.server.desk import Desk, dashboards
 
@@ -120,6 +121,7 @@ async def run(path: Path, front: str, data_dir: Path) -> None:
 
     ``data_dir`` is the desk's own folder: its cache, and ``scenarios`` that the what-if page offers.
     """
+    server_address(front, field="front")
     folder = dashboards()
     if folder is None:
         raise CoachsimError("There is no folder of dashboards beside this coachsim, so there is no desk to run.")

@@ -61,7 +61,7 @@ def provider_of(options: Options) -> IdentityProvider:
     module, _, attribute = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise SettingsError(f"The identity provider {name!r} cannot be loaded: {error}. Write module:Class.") from error
     if not (isinstance(found, type) and issubclass(found, IdentityProvider)):
         raise SettingsError(f"{name!r} is not a jupyter_server IdentityProvider.")

@@ -72,8 +72,10 @@ def test_own_pages_have_a_strict_policy_and_say_nothing_of_the_server(shared: Se
 
 
 def test_a_server_on_loopback_answers_to_no_other_name(shared: Served):
-    answer = httpx.get(shared.url + "/api/me", headers={"Host": "coachsim.example.org"})
-    assert answer.status_code == 403
+    for host in ("coachsim.example.org", "[", "[::1", "a]b"):
+        for path in ("/", "/api/me", "/healthz"):
+            answer = httpx.get(shared.url + path, headers={"Host": host})
+            assert (answer.status_code, "its own machine only" in answer.text) == (403, True), (host, path)
 
 
 def test_pages_lead_to_sign_in_and_tell_the_wrong_account_so(shared: Served):

@@ -110,6 +110,56 @@ def test_beyond_what_is_known_the_page_has_to_start_afresh(served: Served, after
         assert [next(frames)[1], next(frames)[1]] == ["heartbeat", "reset"]
 
 
+ODD = [
+    "-1",
+    "+1",
+    "1.0",
+    "1e3",
+    "nan",
+    "x",
+    "٣",
+    "²",
+    "0x1",
+    "1_0",
+    "1,2",
+    "null",
+    "9" * 19,
+    "9" * 5_000,
+    "<b>",
+    "\u200b",
+]
+
+
+@pytest.mark.parametrize("name", ["a1", "sup"])
+def test_what_is_no_event_id_is_refused_with_a_sentence(shared: Served, name: str):
+    with shared.client(name) as client:
+        for value in ODD:
+            asked = [
+                {"headers": {"Last-Event-ID": value.encode()}, "params": {"after": "0"}},
+                {"params": {"after": value}},
+            ]
+            for how in asked:
+                answer = client.get("/api/events", **how)
+                error = answer.json()["error"]
+                assert (answer.status_code, error["code"], error["field"]) == (422, "invalid_input", "after"), how
+                assert "is no event id" in error["message"] and len(error["message"]) < 200
+        for query in ("after=%ff", "after=%00", "after=", "after=1&after=x", "after[]=1&after=1%0a2"):
+            answer = client.get(f"/api/events?{query}")
+            assert answer.status_code in (400, 422) and answer.json()["error"]["message"], query
+    assert "Traceback" not in (shared.data / "said.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("value", ["0", "000", "1", "999999999", str(2**53 - 1)])
+def test_any_number_is_an_event_to_go_on_from_or_to_start_afresh_after(shared: Served, value: str):
+    with shared.client("a1") as ann:
+        for how in ({"params": {"after": value}}, {"headers": {"Last-Event-ID": value}, "params": {"after": "x"}}):
+            with listening(ann, **how) as frames:
+                assert next(frames)[1] == "heartbeat"
+        # An id that is there but empty is none, as a browser has it before the first event.
+        with listening(ann, headers={"Last-Event-ID": ""}, params={"after": value}) as frames:
+            assert next(frames)[1] == "heartbeat"
+
+
 def test_a_supervisor_who_missed_something_starts_afresh_and_one_who_missed_nothing_does_not(served: Served):
     with served.client("sup") as sup, served.client("blue") as blue:
         before = blue.get("/api/agents").json()["as_of"]

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[2] / "coachsim"
 LAYERS = [
     {"errors", "draws", "presence", "days"},
     {"when"},
-    {"models", "settings", "faults", "intervals"},
+    {"models", "settings", "faults", "intervals", "addresses"},
     {"outcome"},
     {"state", "clock", "roster", "records", "scenario", "tally"},
     {"audience", "attention", "variants", "rota", "sends"},

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coachsim.days import HOUR, Schedule, to_datetime, to_iso, to_micros
+from coachsim.days import HOUR, Schedule, is_time_zone, to_datetime, to_iso, to_micros
 
 
 def utc(*parts: int) -> int:
@@ -91,6 +92,56 @@ def test_an_instant_shows_the_wall_time_or_is_the_end_of_a_gap(zone, wall, day):
         before = to_datetime(instant - 1, ZoneInfo(zone))
         assert before.utcoffset() < local.utcoffset()
         assert before.strftime("%Y-%m-%d %H:%M") < f"{day} {wall}" < local.strftime("%Y-%m-%d %H:%M:%S")
+
+
+ZONES = sorted(zone for zone in available_timezones() if is_time_zone(zone))
+
+
+@pytest.mark.parametrize("zone", [*ZONES[::17], "Africa/El_Aaiun", "Antarctica/Troll", "America/Nuuk", "Europe/London"])
+def test_three_years_of_nights_follow_one_another_in_every_zone(zone):
+    # 02:30 is in the hour that most zones leave out or repeat; midnight is Cuba's, Lebanon's and Greenland's.
+    for wall in ("02:30", "00:00"):
+        schedule = Schedule(zone, wall)
+        day = schedule.day_at(utc(2024, 1, 1, 12))
+        for _ in range(3 * 366):
+            assert 22 * HOUR <= day.ends_at - day.began_at <= 26 * HOUR
+            assert schedule.day_at(day.began_at) == schedule.day_at(day.ends_at - 1) == day
+            following = schedule.day_after(day.label, day.ends_at)
+            assert date.fromisoformat(following.label) == date.fromisoformat(day.label) + timedelta(days=1)
+            assert following.began_at == day.ends_at
+            day = following
+
+
+def test_every_zone_that_is_taken_is_known_to_the_logs_database():
+    assert len(ZONES) > 400
+    with duckdb.connect() as memory:
+        known = {name for (name,) in memory.execute("SELECT name FROM pg_timezone_names()").fetchall()}
+    assert [zone for zone in ZONES if zone not in known] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "localtime",
+        "posixrules",
+        "posix/Europe/London",
+        "right/UTC",
+        "Europe",
+        "../UTC",
+        "UTC\0",
+        "\ud800",
+        "é" * 300,
+    ],
+)
+def test_what_is_no_time_zone_or_another_on_every_machine(name):
+    assert not is_time_zone(name)
+
+
+@given(st.text(st.characters(exclude_categories=[]), max_size=40))
+def test_any_text_is_a_time_zone_or_is_not(name):
+    if is_time_zone(name):
+        assert Schedule(name).day_at(utc(2026, 1, 1)).label
 
 
 @given(st.integers(0, utc(2100, 1, 1)))

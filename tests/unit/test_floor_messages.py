@@ -16,8 +16,9 @@ from coachsim.errors import (
     RequestReused,
     UnknownAgent,
     UnknownGroup,
+    UnknownMessage,
 )
-from coachsim.models import MAX_BODY, Agent, Audience, Draft, Filter, Sent
+from coachsim.models import GROUP_KINDS, MAX_BODY, Agent, Audience, Draft, Filter, Sent
 from tests.unit.floors import BREAK, HOUR, IN, MINUTE, OUT, TEN, Desk, team
 
 EVERYONE = Audience(everyone=True)
@@ -99,6 +100,52 @@ def test_empty_and_unknown_audiences_are_errors_and_send_nothing():
 def test_a_malformed_audience_is_refused(data):
     with pytest.raises(InvalidInput):
         Audience.from_json(data)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
+_words = st.text(st.characters(exclude_categories=[]), max_size=4) | st.sampled_from(["Blue", "a1", "break", "asleep"])
+_filters = st.dictionaries(st.sampled_from([*GROUP_KINDS, "state", "shoe"]), st.lists(_words, max_size=3) | _json)
+_audiences = st.one_of(
+    st.dictionaries(st.just("agents"), st.lists(_words, max_size=3) | _json, min_size=1),
+    st.dictionaries(st.just("filter"), _filters | _json, min_size=1),
+    st.dictionaries(st.sampled_from(["everyone", "unread_of"]), _json | st.integers(-1, 1 << 64), max_size=2),
+)
+
+
+@given(_audiences | _json)
+def test_any_json_is_refused_as_an_audience_or_means_the_same_again(data: object):
+    try:
+        audience = Audience.from_json(data)
+    except InvalidInput as error:
+        assert error.field == "audience"
+        error.message.encode()  # can be printed
+    else:
+        assert Audience.from_json(audience.to_json()) == audience
+        desk = Desk()
+        try:
+            sent = desk.send(audience=audience)
+        except (UnknownAgent, UnknownGroup, UnknownMessage, EmptyAudience) as error:
+            assert not desk.floor.messages
+            error.message.encode()
+        else:
+            assert recipients(desk, sent)
+
+
+UNSEEN = ["\u200b", "\ufeff\u2060 \u200d", "\u202e", "\u3164", "\u00ad\ufe0f", "\u2800\u2800", "\u034f\U000e0041"]
+
+
+@pytest.mark.parametrize("body", UNSEEN)
+def test_a_body_of_which_nothing_can_be_seen_is_empty(body: str):
+    desk = Desk()
+    with pytest.raises(InvalidInput, match="The message is empty"):
+        desk.send("a1", body=body)
+    assert not desk.floor.messages
+    seen = desk.send("a1", body=f"{body}x{body}")
+    assert desk.floor.messages[seen].message.body == f"{body}x{body}".strip()
 
 
 @pytest.mark.parametrize("body", ["", "   ", "\n\t ", "x" * 1001, "bell\a", "null\0", "\x1b[31mred", "lone \ud800"])

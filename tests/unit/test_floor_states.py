@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from coachsim.errors import InactiveAgent, InvalidInput, InvalidTransition, UnknownAgent
-from coachsim.models import Agent, AgentState, StateChanged
+from coachsim.models import MAX_REASON, Agent, AgentState, StateChanged
 from tests.unit.floors import AGENTS, BREAK, IN, MINUTE, OUT, Desk
 
 WAYS = {IN: [IN], BREAK: [IN, BREAK], OUT: []}
@@ -51,6 +53,30 @@ def test_a_reason_is_short_text_and_not_for_being_logged_in():
     with pytest.raises(InvalidInput, match=r"U\+0007"):
         desk.state("a1", BREAK, "lunch\a!")
     assert desk.floor.agents["a1"].state is IN
+
+
+@given(st.text(st.characters(exclude_categories=[]), max_size=2 * MAX_REASON))
+def test_any_reason_is_kept_trimmed_left_out_or_refused(reason: str):
+    desk = Desk()
+    desk.state("a1", IN)
+    try:
+        desk.state("a1", BREAK, reason)
+    except InvalidInput as error:
+        assert error.field == "reason"
+        error.message.encode()  # can be printed
+        assert desk.floor.agents["a1"].state is IN
+    else:
+        row = desk.floor.agents["a1"]
+        assert row.state is BREAK
+        assert row.reason is None or row.reason == reason.replace("\r\n", "\n").replace("\r", "\n").strip()
+        assert row.reason != "" and len(row.reason or "") <= MAX_REASON
+
+
+def test_a_reason_of_which_nothing_can_be_seen_is_none():
+    desk = Desk()
+    desk.state("a1", IN)
+    desk.state("a1", BREAK, "\u200b\ufeff")
+    assert desk.floor.agents["a1"].reason is None
 
 
 def test_connection_is_a_fact_of_its_own():

@@ -53,6 +53,14 @@ def deliveries(floor: FloorState):
     return {mid: row.deliveries for mid, row in floor.messages.items()}
 
 
+@pytest.mark.parametrize("seed", [-1, 1 << 63, 10**30])
+async def test_a_seed_that_there_is_not_is_refused_and_no_log_is_made(tmp_path, seed):
+    with pytest.raises(InvalidInput, match="A seed is a whole number") as refused:
+        await Practice.open(tmp_path / "floor", SCENARIO, seed=seed, today=TODAY)
+    assert refused.value.field == "seed"
+    assert not (tmp_path / "floor").exists()
+
+
 async def test_it_starts_at_practice_from_with_the_plan_before_that_played(tmp_path):
     practice = await Practice.open(tmp_path, SCENARIO, seed=5, speed=0.1, today=TODAY)
     try:

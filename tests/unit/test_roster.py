@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from coachsim import roster
 from coachsim.errors import RosterError
-from coachsim.models import Agent
+from coachsim.models import Agent, is_blank
 
 HEADER = "agent_id,name,team,campaigns,lists,queues,active\n"
 
@@ -49,6 +49,15 @@ def test_cells_are_trimmed_composed_and_said_once() -> None:
     decomposed = unicodedata.normalize("NFD", "Équipe")
     (agent,) = roster.read(HEADER + f" a1 , Ann ,{decomposed}, Spring ;;Spring; Care,,,\n")
     assert (agent.agent_id, agent.name, agent.team, agent.campaigns) == ("a1", "Ann", "Équipe", ("Spring", "Care"))
+
+
+def test_a_cell_of_which_nothing_can_be_seen_is_empty() -> None:
+    (agent,) = roster.read(HEADER + "a1,A\u200bnn,Blue,\u200b;Spring,\ufeff,,\n")
+    assert (agent.name, agent.campaigns, agent.lists) == ("A\u200bnn", ("Spring",), ())
+    assert faults(HEADER + "a1,\u200b,\u3164,,,,\n") == [
+        "line 2, column name: the name is missing.",
+        "line 2, column team: the team is missing.",
+    ]
 
 
 def test_blank_lines_and_empty_rows_are_skipped_but_counted() -> None:
@@ -196,7 +205,7 @@ def test_the_roster_that_comes_with_coachsim(repository: Path) -> None:
 _text = (
     st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=50)
     .map(lambda text: unicodedata.normalize("NFC", text).strip())
-    .filter(lambda text: 0 < len(text) <= roster.MAX_NAME)
+    .filter(lambda text: len(text) <= roster.MAX_NAME and not is_blank(text))
 )
 _group = _text.filter(lambda text: ";" not in text)
 _groups = st.lists(_group, max_size=4, unique=True).map(tuple)

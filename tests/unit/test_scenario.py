@@ -80,6 +80,10 @@ def test_every_misspelt_field_is_named_before_any_file_is_opened(tmp_path: Path)
         ({"date": "9999-12-31"}, "date: "),
         ({"time_zone": "Mars/Olympus"}, "time_zone: not an IANA time zone, such as Europe/London"),
         ({"time_zone": "Europe"}, "time_zone: "),
+        ({"time_zone": "localtime"}, "time_zone: "),
+        ({"time_zone": "posix/Europe/London"}, "time_zone: "),
+        ({"clear_down": "0\u0663:00"}, "clear_down: write a time of day as HH:MM"),
+        ({"practice_from": "10:3\uff10"}, "practice_from: write a time of day as HH:MM"),
         ({"clear_down": "3:00"}, "clear_down: write a time of day as HH:MM"),
         ({"clear_down": "24:00"}, "clear_down: "),
         ({"shifts": []}, "there is no shift"),
@@ -129,6 +133,22 @@ def test_files_that_cannot_be_read(tmp_path: Path):
     (tmp_path / "latin.toml").write_bytes(b'name = "caf\xe9"')
     with pytest.raises(ScenarioError, match="cannot be read"):
         Scenario.load(tmp_path / "latin.toml")
+
+
+def test_a_byte_order_mark_is_fine(tmp_path: Path):
+    (tmp_path / "s.toml").write_text('name = "x"\n[[shifts]]\nstart = "09:00"\n', encoding="utf-8-sig")
+    assert Scenario.load(tmp_path / "s.toml").name == "x"
+
+
+@given(content=st.binary() | st.binary().map(b'name = "x"\n[[shifts]]\nstart = "09:00"\n#'.__add__))
+def test_any_bytes_are_a_scenario_or_a_scenario_error(tmp_path_factory: pytest.TempPathFactory, content: bytes):
+    path = tmp_path_factory.getbasetemp() / "bytes.toml"
+    path.write_bytes(content)
+    try:
+        assert Scenario.load(path).name
+    except ScenarioError as error:
+        assert str(path) in error.message
+        error.message.encode()  # can be printed
 
 
 def test_a_roster_is_looked_for_beside_the_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coachsim.days import Schedule
 from coachsim.errors import SettingsError
 from coachsim.settings import Settings, machine_time_zone
 
@@ -78,6 +79,7 @@ def test_every_field_can_be_set(tmp_path: Path) -> None:
             "time_zone has to be an IANA time zone, not 'europe/londn'. Did you mean Europe/London?",
         ),
         ("time_zone = 'Moon/Crater'", "time_zone has to be an IANA time zone, not 'Moon/Crater'."),
+        ("time_zone = 'localtime'", "time_zone has to be an IANA time zone, not 'localtime'."),
         ("time_zone = 'Europe'", "time_zone has to be an IANA time zone, not 'Europe'."),
         ("time_zone = '../etc/passwd'", "time_zone has to be an IANA time zone"),
         ("time_zone = ''", "time_zone has to be an IANA time zone, not ''."),
@@ -142,6 +144,18 @@ def test_a_value_of_any_kind_is_taken_or_refused(name: str, value: object) -> No
         assert error.field == name
     else:
         assert getattr(settings, name) == value
+
+
+@given(st.text(st.characters(exclude_categories=[]), max_size=8) | st.from_regex(r"\\d\\d:\\d\\d", fullmatch=True))
+def test_any_text_is_a_clear_down_time_of_which_days_can_be_made_or_refused(wall: str) -> None:
+    try:
+        settings = Settings(clear_down=wall, time_zone="Europe/London")
+    except SettingsError as error:
+        assert error.field == "clear_down"
+        error.message.encode()  # can be printed
+    else:
+        day = Schedule(settings.time_zone, settings.clear_down).day_at(1_772_445_600_000_000)
+        assert day.label in ("2026-03-01", "2026-03-02")
 
 
 def refused_or_read(folder: Path, content: bytes) -> None:
