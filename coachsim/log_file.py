@@ -66,19 +66,12 @@ class Run:
 def open_for_writing(path: Path, run: Run | None) -> duckdb.DuckDBPyConnection:
     """Opens the log at ``path``, made anew if there is none; this process then owns it.
 
-    One of an earlier format is brought to today's first, and kept as it was beside it (log_upgrade.py). Raises
-    ``LogLocked``, ``LogDamaged`` or ``LogUnavailable``.
+    Raises ``LogLocked``, ``LogDamaged``, ``LogUnavailable``, or ``LogOutdated`` for one of an earlier format.
     """
     is_new = not path.exists()
     if is_new:
         _create(path, run or Run())
-    try:
-        return _open(path, _writer_config(), read_only=False, whole=is_new)
-    except LogOutdated:
-        from coachsim.log_upgrade import upgrade  # which stands on this module
-
-        upgrade(path)
-        return _open(path, _writer_config(), read_only=False)
+    return _open(path, _writer_config(), read_only=False, whole=is_new)
 
 
 def open_unfinished(path: Path, run: Run) -> duckdb.DuckDBPyConnection:

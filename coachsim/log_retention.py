@@ -21,10 +21,10 @@ from coachsim.log_file import (
     discard,
     explained,
     open_for_reading,
-    open_for_writing,
     quoted,
     sync_folder,
 )
+from coachsim.log_upgrade import open_up_to_date
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -122,7 +122,7 @@ def shrink(path: Path, *, worth_it: int = WORTH_IT) -> tuple[int, int] | None:
     """
     unfinished = path.with_name(f".{path.name}.shrink")
     discard(unfinished)  # what a crash has left
-    connection = open_for_writing(path, None)
+    connection = open_up_to_date(path, None)
     try:
         with explained(path):
             connection.execute("CHECKPOINT")

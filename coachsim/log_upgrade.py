@@ -16,8 +16,20 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from coachsim.errors import LogDamaged
-from coachsim.log_file import COUNTED_BY, FORMAT, connect, counted_by, discard, explained, quoted, schema, sync_folder
+from coachsim.errors import LogDamaged, LogOutdated
+from coachsim.log_file import (
+    COUNTED_BY,
+    FORMAT,
+    Run,
+    connect,
+    counted_by,
+    discard,
+    explained,
+    open_for_writing,
+    quoted,
+    schema,
+    sync_folder,
+)
 
 AFTER: Mapping[int, Sequence[str]] = {
     # Deliveries have since been kept with what they are counted by.
@@ -32,6 +44,15 @@ AFTER: Mapping[int, Sequence[str]] = {
 """By format: SQL that makes a log of that format, copied into today's tables, one of the next. One entry a format."""
 
 _logger = logging.getLogger(__name__)
+
+
+def open_up_to_date(path: Path, run: Run | None) -> DuckDBPyConnection:
+    """As ``open_for_writing``; a log of an earlier format is brought to today's first, and kept as it was beside it."""
+    try:
+        return open_for_writing(path, run)
+    except LogOutdated:
+        upgrade(path)
+        return open_for_writing(path, run)
 
 
 def upgrade(path: Path) -> Path:

@@ -29,6 +29,7 @@ from coachsim.log_file import (
     quoted,
 )
 from coachsim.log_past import Restored
+from coachsim.log_upgrade import open_up_to_date
 from coachsim.models import ClearedDown, Event
 from coachsim.records import COLUMNS, to_frame, to_row
 
@@ -73,7 +74,7 @@ class LogWriter:
         log, is damaged or of a newer version, ``LogUnavailable`` where disk or permissions are at fault.
         """
         path = Path(path)
-        return cls(path, open_for_writing(path, run))
+        return cls(path, open_up_to_date(path, run))
 
     @classmethod
     def make(cls, path: Path, run: Run) -> LogWriter:
