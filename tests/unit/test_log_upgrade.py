@@ -20,6 +20,8 @@ from coachsim.models import Audience, Draft
 from coachsim.settings import Settings
 from tests.fixtures.logs import answers, formats, load
 from tests.server.test_sign_in import cli
+from tests.unit.floors import HOUR, TEN
+from tests.unit.test_host import HandClock
 
 
 def said(path: Path):
@@ -59,7 +61,8 @@ async def test_a_log_of_every_format_says_today_what_it_said_then(number: int, t
         assert log.sql("SELECT format FROM run")["format"].tolist() == [FORMAT]
         assert len(log.deliveries()) == len(then["deliveries"])
     # A floor goes on from it: the nights since then are made up for, and something can be sent.
-    host = await FloorHost.open(tmp_path, Settings(time_zone="UTC"))
+    days_later = HandClock(TEN + 5 * 24 * HOUR)
+    host = await FloorHost.open(tmp_path, Settings(time_zone="UTC"), clock=days_later)
     try:
         assert {"a1", "a2", "a3"} <= host.floor.agents.keys()
         await host.do(Floor.send, Draft(Audience(everyone=True), "On we go", "r"), actor="sup")
