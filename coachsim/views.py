@@ -91,7 +91,7 @@ def audience_text(floor: FloorState, audience: Audience, agent_ids: Collection[s
         return "everyone"
     if audience.filter is not None:
         return " · ".join(
-            f"{_KIND_WORDS[kind]}: {', '.join(value.replace('_', ' ') for value in values)}"
+            f"{_KIND_WORDS[kind]}: {', '.join(_value_words(kind, value) for value in values)}"
             for kind, values in audience.filter.given.items()
         )
     if audience.unread_of is not None:
@@ -100,6 +100,11 @@ def audience_text(floor: FloorState, audience: Audience, agent_ids: Collection[s
         (only,) = agent_ids
         return floor.agents[only].agent.name
     return f"{len(agent_ids)} agents"
+
+
+def _value_words(kind: str, value: str) -> str:
+    """A state in words; a group by its name, whatever that is."""
+    return value.replace("_", " ") if kind == "state" else value
 
 
 def scoped_deliveries(row: MessageRow, scope: Scope) -> list[Delivery]:

@@ -40,12 +40,13 @@ async def until(holds: Callable[[], Any], what: str, seconds: float = 60) -> Any
 class Walk:
     """The server, and who is signed in. ``sup`` sees all teams, ``red`` Red and Silver; agents by their id."""
 
-    def __init__(self, data: Path, browser: Browser, log: PageLog) -> None:
+    def __init__(self, data: Path, browser: Browser, log: PageLog, csv: Path = ROSTER) -> None:
         self.data = data
+        self.csv = csv
         self.browser = browser
         self.log = log
         self.lost: list[str] = []  # the lines between pages and kernels that have ended
-        self.people = {agent.agent_id: agent for agent in roster.load(ROSTER) if agent.active}
+        self.people = {agent.agent_id: agent for agent in roster.load(csv) if agent.active}
         self._stack = ExitStack()
         self._contexts: list[BrowserContext] = []
         self._tokens: dict[str, str] = {}
@@ -53,7 +54,7 @@ class Walk:
 
     async def start(self, *, desk: bool = True, port: int = 0) -> None:
         """Starts the server, and waits until the desk is ready."""
-        arguments = ("--roster", str(ROSTER), "--port", str(port))
+        arguments = ("--roster", str(self.csv), "--port", str(port))
         self.served: Served = await asyncio.to_thread(
             self._stack.enter_context, serve(self.data, *arguments, desk=desk)
         )
@@ -235,10 +236,12 @@ class Cable:
 
 
 @contextlib.asynccontextmanager
-async def walking(data: Path, browser: Browser, log: PageLog, **options: Any) -> AsyncIterator[Walk]:
-    """A walk whose server runs, and that is cleared away at the end."""
+async def walking(
+    data: Path, browser: Browser, log: PageLog, *, csv: Path = ROSTER, **options: Any
+) -> AsyncIterator[Walk]:
+    """A walk whose server runs with the roster ``csv``, and that is cleared away at the end."""
     log.expect(*VERSIONS, *GOING)
-    walk = Walk(data, browser, log)
+    walk = Walk(data, browser, log, csv)
     try:
         await walk.start(**options)
         yield walk

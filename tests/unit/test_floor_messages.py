@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coachsim import views
 from coachsim.audience import recipients_digest
 from coachsim.errors import (
     AudienceChanged,
@@ -45,6 +46,15 @@ def test_an_audience_means_these_agents_once_each_and_never_an_inactive_one(audi
     desk = Desk()
     desk.log_in("a2")
     assert recipients(desk, desk.send(audience=audience)) == expected
+
+
+def test_a_group_is_called_by_its_name_and_a_state_in_words():
+    desk = Desk()
+    agent = Agent("a5", "Eve", "__proto__", lists=("cold_leads",))
+    desk._do(desk.floor.set_agents, [agent], actor="admin")
+    audience = Audience(filter=Filter(team=("__proto__",), list=("cold_leads",), state=("logged_out",)))
+    text = views.preview(desk.floor, audience, None)["audience_text"]
+    assert text == "List: cold_leads · Team: __proto__ · State: logged out"
 
 
 def test_recipients_are_frozen_when_sent():
