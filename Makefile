@@ -20,7 +20,7 @@ else
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help setup serve test check bench notebooks lab
+.PHONY: help setup serve test check bench soak notebooks lab
 .DELETE_ON_ERROR:
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo "make test    all tests, those in a real browser included"
 	@echo "make check   format, lint, types, and notebooks without outputs; quick"
 	@echo "make bench   every claim of speed and size against its reference, as a table; ARGS=row_1 for some"
+	@echo "make soak    every fault that a site may meet, done to a server under load, as a table; before you go live"
 	@echo "make notebooks   runs the notebooks, each from top to bottom"
 	@echo "make lab     JupyterLab, with coachsim ready to import"
 
@@ -52,6 +53,9 @@ check: $(VENV)/.has-test
 
 bench: $(VENV)/.has-test
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(VENV)/.has-test
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 notebooks: $(VENV)/.has-test
 	@$(BIN)/python -m pytest tests/notebooks $(ARGS)

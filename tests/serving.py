@@ -77,18 +77,18 @@ class Served:
         """A new API token of an account."""
         return make_token(self.data, name)
 
-    def client(self, name: str) -> httpx.Client:
-        """Asks as a script of this account."""
-        headers = {"Authorization": f"Bearer {self.token(name)}"}
+    def client(self, name: str, token: str | None = None) -> httpx.Client:
+        """Asks as a script of this account, with a new token if none is given."""
+        headers = {"Authorization": f"Bearer {token or self.token(name)}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=20)
 
     def browser(self, name: str | None = None, password: str = PASSWORD) -> httpx.Client:
         """Asks as a browser does: cookies, and the XSRF header; signed in if a name is given."""
-        cookies = httpx.Cookies(httpx.get(self.url + "/login").cookies)
+        cookies = httpx.Cookies(httpx.get(self.url + "/login", timeout=DEADLINE_S).cookies)
         headers = {"X-XSRFToken": cookies["_xsrf"]}
         if name is not None:
             form = {"username": name, "password": password}
-            answer = httpx.post(self.url + "/login", data=form, cookies=cookies, headers=headers)
+            answer = httpx.post(self.url + "/login", data=form, cookies=cookies, headers=headers, timeout=DEADLINE_S)
             assert answer.status_code == 303, answer.text
             cookies.update(answer.cookies)
         return httpx.Client(base_url=self.url, timeout=20, cookies=cookies, headers=headers)
@@ -104,21 +104,31 @@ class Served:
         return self.process.wait(DEADLINE_S)
 
 
+def serve_command(
+    data: Path, *arguments: str, desk: bool = False, program: Sequence[str] = ("-m", "coachsim.cli")
+) -> list[str]:
+    """What starts a server on ``data``. ``program`` is what Python runs: the command line, or what goes before it."""
+    command = [sys.executable, *program, "serve", "--data", str(data), "--port", "0"]
+    return [*command, *([] if desk else ["--no-desk"]), *arguments]
+
+
 @contextmanager
-def serve(data: Path, *arguments: str, desk: bool = False, people: Sequence[Agent] = PEOPLE) -> Iterator[Served]:
-    """Starts a server on ``data`` with ``people`` on its roster, and ends it whatever happens."""
+def serve(
+    data: Path, *arguments: str, desk: bool = False, people: Sequence[Agent] = PEOPLE, **options: Any
+) -> Iterator[Served]:
+    """Starts a server on ``data`` with ``people`` on its roster, and ends it whatever happens.
+
+    ``options`` are those of ``serve_command``.
+    """
     data.mkdir(parents=True, exist_ok=True)
     csv = data / "roster-of-the-test.csv"
     csv.write_text(roster.write(people), encoding="utf-8")
-    command = [sys.executable, "-m", "coachsim.cli", "serve", "--data", str(data), "--port", "0"]
     if not {"--roster", "--practice"} & set(arguments):
-        command += ["--roster", str(csv)]
-    command += [] if desk else ["--no-desk"]
+        arguments = ("--roster", str(csv), *arguments)
+    command = serve_command(data, *arguments, desk=desk, **options)
     said = data / "said.txt"
     with said.open("w", encoding="utf-8") as writing, said.open(encoding="utf-8") as reading:
-        process = subprocess.Popen(
-            [*command, *arguments], stdout=writing, stderr=subprocess.STDOUT, text=True, env=dict(os.environ)
-        )
+        process = subprocess.Popen(command, stdout=writing, stderr=subprocess.STDOUT, text=True, env=dict(os.environ))
         served = Served(data, process, reading)
         try:
             served.url = served.wait_for(r"is serving .* at (http://\S+?)/\n")[1]

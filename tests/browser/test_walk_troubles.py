@@ -27,6 +27,7 @@ from tests.browser.walking import (
     walking,
     write,
 )
+from tests.processes import alive
 
 pytestmark = [
     pytest.mark.browser,
@@ -113,7 +114,7 @@ async def test_a_server_that_is_started_again_finds_its_pages_again(walk, page_l
     kernels = walk.kernels()
     port = await walk.end_server(hard=hard)
     await expect(ewan.get_by_text("Offline: reconnecting…")).to_be_visible()
-    await until(lambda: not any(_runs(pid) for pid in kernels), "the kernels are gone with the server")
+    await until(lambda: not any(alive(pid) for pid in kernels), "the kernels are gone with the server")
     await expect(sup.get_by_role("status", name="Connection")).not_to_have_text("live", timeout=30_000)
     await expect(sup.get_by_role("textbox", name="Message", exact=True)).to_have_value("Half a thought")
     await walk.start(port=port)
@@ -163,14 +164,6 @@ async def test_ok_while_the_server_dies_sends_once_however_often_it_is_pressed(w
         await is_live(sup)
         await expect(sup.get_by_role("dialog")).to_have_count(0)
     assert len(walk.sent("Once.")) == 1
-
-
-def _runs(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 async def test_closed_windows_leave_no_kernel_behind(walk, page_log):

@@ -17,6 +17,7 @@ from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 from coachsim import roster
 from coachsim.models import Agent
 from tests.browser.conftest import PageLog
+from tests.processes import kernels_of
 from tests.serving import PASSWORD, Served, add_account, serve
 
 ROSTER = Path(__file__).parents[2] / "data" / "roster.csv"
@@ -140,25 +141,7 @@ class Walk:
 
     def kernels(self) -> list[int]:
         """The kernels' processes under the server."""
-        return [pid for pid, command in _descendants(self.served.process.pid) if "ipykernel_launcher" in command]
-
-
-def _descendants(root: int) -> list[tuple[int, str]]:
-    parents: dict[int, int] = {}
-    commands: dict[int, str] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            commands[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
-        except (OSError, ValueError):  # ended meanwhile
-            continue
-    found, waiting = [], [root]
-    while waiting:
-        parent = waiting.pop()
-        children = [pid for pid, its_parent in parents.items() if its_parent == parent]
-        found += [(pid, commands.get(pid, "")) for pid in children]
-        waiting += children
-    return found
+        return kernels_of(self.served.process.pid)
 
 
 class Cable:

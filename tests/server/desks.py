@@ -138,20 +138,3 @@ async def open_door(data: Path, **options: Any) -> AsyncIterator[Door]:
         yield Door(server)
     finally:
         await server.stop()
-
-
-def descendants(pid: int) -> set[int]:
-    """The processes below a process."""
-    found: set[int] = set()
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found |= {int(child)} | descendants(int(child))
-    return found
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs, and is not only waiting to be noticed as ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False

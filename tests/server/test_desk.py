@@ -14,7 +14,8 @@ import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
-from tests.server.desks import PAGE, Door, alive, descendants, eventually
+from tests.processes import alive, descendants
+from tests.server.desks import PAGE, Door, eventually
 from tests.serving import add_everybody, serve, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -10,7 +10,8 @@ import pytest
 from tornado.web import decode_signed_value
 
 from coachsim.server.access import DESK, DeskAddress
-from tests.server.desks import PAGE, Door, descendants, open_door
+from tests.processes import descendants
+from tests.server.desks import PAGE, Door, open_door
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 STRANGE_KERNEL = "0" * 8 + "-0000-0000-0000-" + "0" * 12

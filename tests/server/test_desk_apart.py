@@ -17,7 +17,8 @@ import httpx
 import pytest
 
 import coachsim
-from tests.server.desks import KERNEL, PAGE, alive, descendants
+from tests.processes import alive, descendants
+from tests.server.desks import KERNEL, PAGE
 from tests.server.test_sign_in import cli
 from tests.serving import Served, add_everybody, serve, until
 

@@ -20,7 +20,7 @@ import pytest
 
 from coachsim import roster
 from coachsim.cli import _parser
-from tests.server.desks import alive
+from tests.processes import alive
 from tests.server.test_proxy_in_front import free_port
 from tests.serving import PEOPLE, until
 

@@ -21,7 +21,8 @@ from tornado.websocket import websocket_connect
 
 from coachsim.server.site import cookie_secret
 from coachsim.server.throttle import PER_NAME_AND_ADDRESS
-from tests.server.desks import KERNEL, PAGE, descendants
+from tests.processes import descendants
+from tests.server.desks import KERNEL, PAGE
 from tests.serving import PASSWORD, Served, add_everybody, listening, make_ticket, next_frame, serve, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
