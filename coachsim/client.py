@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,7 +16,7 @@ from coachsim.days import to_iso
 from coachsim.errors import InvalidInput, NotFound
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
-from coachsim.models import Audience, Chase, Draft, Event, Priority
+from coachsim.models import AgentState, Audience, Chase, Draft, Event, Message, Priority, Sent
 from coachsim.views import Json
 from coachsim.when import When, moment
 
@@ -182,16 +182,23 @@ class LocalClient:
             ack_by=ack_by,
             chase=chase,
         )
-        await self._host.do(Floor.send, draft, actor=self._actor, scope=self._scope)
+        events = await self._host.do(Floor.send, draft, actor=self._actor, scope=self._scope)
+        # From the event, not from the floor: that may have cleared it down by the time that it is committed.
+        for event in events:
+            if isinstance(event, Sent):
+                return self._sent(event.message, event.states)
         row = self._host.floor.sent_for_request(self._actor, request_id)
         if row is None:
-            raise NotFound("The day ended while this was sent; the message went out and is in the log.")
+            raise NotFound("The day ended while this was sent again; the message went out once and is in the log.")
+        return self._sent(row.message, [delivery.state_at_send for delivery in row.deliveries.values()])
+
+    def _sent(self, message: Message, states: Sequence[AgentState]) -> Json:
         return self._answer(
             {
-                "message_id": row.message.message_id,
-                "sent_at": to_iso(row.message.sent_at),
-                "recipients": len(row.deliveries),
-                "by_state": views.by_state(delivery.state_at_send for delivery in row.deliveries.values()),
+                "message_id": message.message_id,
+                "sent_at": to_iso(message.sent_at),
+                "recipients": len(states),
+                "by_state": views.by_state(states),
             }
         )
 

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 
 import pytest
 
+from coachsim.client import LocalClient
 from coachsim.days import HOUR, MINUTE
 from coachsim.errors import EmptyAudience, LogLocked, LogUnavailable
 from coachsim.floor import Floor
@@ -361,3 +362,17 @@ async def test_two_processes_cannot_have_one_log(host, tmp_path):
 async def test_an_agent_joins_while_it_runs(host):
     await host.do(Floor.set_agents, [Agent("b1", "New", "Blue")], actor="admin")
     assert "b1" in host.floor.groups["team", "Blue"]
+
+
+async def test_a_message_that_the_night_follows_at_once_is_answered_like_any_other(host, clock):
+    client = LocalClient(host, actor="sup")
+    sending = asyncio.create_task(client.send({"everyone": True}, "Good night", request_id="last"))
+    await asyncio.sleep(0)  # it is with the log
+    clock.pass_by(24 * HOUR)
+    night = asyncio.create_task(host.do(Floor.set_state, "a1", IN, actor="a1"))
+    await asyncio.sleep(0)
+    host.writer.append(()).result(60)  # both are committed before the loop hears of either
+    await night
+    answer = await sending
+    assert not host.floor.messages, "the night came before the answer"
+    assert answer["recipients"] == sum(answer["by_state"].values()) == sum(agent.active for agent in AGENTS)
