@@ -93,8 +93,8 @@ class Scheduling(FloorState):
                     "Who it goes to would change while it waits: leave the state out, and remind at a time instead.",
                     field="audience",
                 )
-            if not self._needed(when, agent_ids):
-                raise ConditionMet(f"{self._is_so(when, agent_ids)} Nothing was scheduled: send it now.", field="when")
+            if (is_so := self._is_so(when, agent_ids)) is not None:
+                raise ConditionMet(f"{is_so} Nothing was scheduled: send it now, or at a time.", field="when")
         waiting = sum(row.sender == actor and row.status is ScheduleStatus.SCHEDULED for row in self.schedules.values())
         if waiting >= MOST_WAITING:
             raise InvalidInput(f"{waiting} of your messages wait already, the most there may be. Withdraw some.")
@@ -168,11 +168,13 @@ class Scheduling(FloorState):
     def _recipients(self, row: ScheduleRow) -> list[str]:
         return reachable(self, row.draft.audience, row.scope if self.rights is None else self.rights(row.sender))
 
-    def _is_so(self, when: When, agent_ids: Collection[str]) -> str:
+    def _is_so(self, when: When, agent_ids: Collection[str]) -> str | None:
+        """Why there is nothing to wait for; None where there is."""
+        states = [self.agents[agent_id].state for agent_id in agent_ids]
         if when.back_from_break:
-            return "Nobody of them is on a break now."
-        logged_in = sum(self.agents[agent_id].state is AgentState.LOGGED_IN for agent_id in agent_ids)
-        return f"{logged_in} of {len(agent_ids)} are logged in already."
+            return None if AgentState.BREAK in states else "Nobody of them is on a break now."
+        logged_in = states.count(AgentState.LOGGED_IN)
+        return f"{logged_in} of {len(states)} are logged in already." if logged_in >= when.needed(len(states)) else None
 
     def _is_met(self, row: ScheduleRow) -> bool:
         try:

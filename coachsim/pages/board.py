@@ -28,12 +28,12 @@ class Changes:
     messages: list[Json] = field(default_factory=list)
     deliveries: list[Json] = field(default_factory=list)
     counts: dict[str, int] | None = None
+    scheduled: list[Json] | None = None
     floor: bool = False
 
     def __bool__(self) -> bool:
-        return bool(
-            self.agents or self.removed or self.messages or self.deliveries or self.counts is not None or self.floor
-        )
+        lists = self.agents or self.removed or self.messages or self.deliveries
+        return bool(lists or self.counts is not None or self.scheduled is not None or self.floor)
 
 
 class Board:
@@ -45,7 +45,8 @@ class Board:
         self.agents: dict[str, Json] = {}
         self.messages: dict[int, Json] = {}
         self.deliveries: dict[int, dict[str, Json]] = {}
-        self._known = {"agents": 0, "messages": 0}
+        self.schedules: dict[int, Json] = {}
+        self._known = {"agents": 0, "messages": 0, "schedules": 0}
         self._delivered_as_of: dict[int, int] = {}
         self._counts: Counter[str] = Counter()
         self._forget_changes()
@@ -58,19 +59,21 @@ class Board:
         self._sent: set[int] = set()
         self._deliveries: set[tuple[int, str]] = set()
         self._counted = False
+        self._rescheduled = False
         self._floor_changed = False
 
     # --- filling ---
 
-    def load(self, floor: Json, agents: Json, messages: Json) -> int:
-        """Starts afresh from three answers of the client; returns the event id to listen after."""
+    def load(self, floor: Json, agents: Json, messages: Json, schedules: Json) -> int:
+        """Starts afresh from four answers of the client; returns the event id to listen after."""
         self.floor = floor
         self._told_at = time.monotonic()
         self.agents = {row["agent_id"]: row for row in agents["agents"]}
         self.messages = {row["message_id"]: row for row in reversed(messages["messages"])}
         self.deliveries.clear()
         self._delivered_as_of.clear()
-        self._known = {"agents": agents["as_of"], "messages": messages["as_of"]}
+        self.schedules = {row["schedule_id"]: row for row in schedules["schedules"]}
+        self._known = {"agents": agents["as_of"], "messages": messages["as_of"], "schedules": schedules["as_of"]}
         self._counts = Counter(row["state"] for row in self.agents.values())
         self._forget_changes()
         return min(self._known.values())
@@ -100,6 +103,11 @@ class Board:
         """The day's messages, newest first."""
         return [self.messages[key] for key in sorted(self.messages, reverse=True)]
 
+    def scheduled(self) -> list[Json]:
+        """What is to go out later, the next first, and what was to and did not."""
+        rows = [row for row in self.schedules.values() if row["status"] in ("scheduled", "not_released")]
+        return sorted(rows, key=lambda row: (row["when"].get("at") or row["when"]["not_after"], row["schedule_id"]))
+
     # --- events ---
 
     def apply(self, event_id: int, name: str, data: Json) -> None:
@@ -117,6 +125,9 @@ class Board:
                     self.messages[data["message_id"]]["expired"] = True
             case "cleared":
                 self._lose(event_id, list(self.messages), None, data.get("cleared_at"))
+            case "scheduled" | "withdrawn" | "released" | "not_released" if event_id > self._known["schedules"]:
+                self.schedules[data["schedule_id"]] = data
+                self._rescheduled = True
             case "floor":
                 self.floor = self.floor | data
                 self._told_at = time.monotonic()
@@ -220,6 +231,8 @@ class Board:
                 changes.deliveries.append(row)
         if self._counted:
             changes.counts = self.counts
+        if self._rescheduled:
+            changes.scheduled = self.scheduled()
         self._forget_changes()
         return changes
 

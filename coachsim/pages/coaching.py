@@ -46,6 +46,25 @@ def coming(wall_time: str, floor: Json, field: str, what: str) -> str | None:
     )
 
 
+def release(chosen: Json, floor: Json) -> Json | None:
+    """What was chosen in the dialog as the API's ``when``; None = now. A time is the floor's wall clock."""
+    match chosen.get("kind"):
+        case "at":
+            try:
+                moment = datetime.fromisoformat(str(chosen.get("at")))
+            except ValueError:
+                raise InvalidInput("Choose the day and the time to send at.", field="when") from None
+            return {"at": moment.replace(tzinfo=ZoneInfo(floor["time_zone"])).isoformat()}
+        case "back":
+            return {"back_from_break": True}
+        case "share":
+            try:
+                return {"logged_in_share": round(float(str(chosen.get("share"))) / 100, 4)}
+            except ValueError:
+                raise InvalidInput("Write how many per cent have to be logged in.", field="when") from None
+    return None
+
+
 class CoachingPage(Page):
     """The coaching page on any ``FloorClient``: a server's, or a floor in the same process.
 
@@ -55,9 +74,13 @@ class CoachingPage(Page):
     called = "coaching page"
     comfort = "What you typed is kept; reload if it goes on."
     template = traitlets.Unicode(styled("coaching")).tag(sync=True)
-    components = traitlets.Dict({"send-dialog": text("send_dialog.vue"), "message-card": text("message_card.vue")}).tag(
-        sync=True
-    )
+    components = traitlets.Dict(
+        {
+            "send-dialog": text("send_dialog.vue"),
+            "message-card": text("message_card.vue"),
+            "scheduled-list": text("scheduled_list.vue"),
+        }
+    ).tag(sync=True)
     grid = traitlets.Any().tag(sync=True, **widget_serialization)
 
     def __init__(self, client: FloorClient) -> None:
@@ -119,7 +142,7 @@ class CoachingPage(Page):
         board = self.board
         if board.floor:
             parts = {"floor": board.floor_now(), "counts": board.counts, "messages": board.all_messages()}
-            self._tell("loaded", {"me": self._feed.me} | parts)
+            self._tell("loaded", {"me": self._feed.me, "scheduled": board.scheduled()} | parts)
         self._tell("line", {"state": self._feed.state})
 
     def _show_changes(self) -> None:
@@ -134,6 +157,8 @@ class CoachingPage(Page):
             told["deliveries"] = changes.deliveries
         if changes.counts is not None:
             told["counts"] = changes.counts
+        if changes.scheduled is not None:
+            told["scheduled"] = changes.scheduled
         if changes.floor:
             told["floor"] = self.board.floor_now()
             self.grid.pace(self._clock())
@@ -169,21 +194,36 @@ class CoachingPage(Page):
 
     async def _send_now(self, ticket: str, data: Json) -> None:
         answer: Json = {"ticket": ticket}
+        message = {
+            "request_id": data["request_id"],
+            "priority": data["priority"],
+            "ack_required": bool(data["ack_required"]),
+            "expires_at": data.get("expires_at"),
+            "ack_by": data.get("ack_by"),
+            "chase": data.get("chase"),
+        }
+        audience, body, digest = data["audience"], data["body"], data["recipients_digest"]
         try:
-            answer["sent"] = await self.client.send(
-                data["audience"],
-                data["body"],
-                request_id=data["request_id"],
-                priority=data["priority"],
-                ack_required=bool(data["ack_required"]),
-                expires_at=data.get("expires_at"),
-                recipients_digest=data["recipients_digest"],
-                ack_by=data.get("ack_by"),
-                chase=data.get("chase"),
-            )
+            when = release(data.get("when") or {}, self.board.floor)
+            if when is None:
+                answer["sent"] = await self.client.send(audience, body, recipients_digest=digest, **message)
+            else:  # who gets it is found out when it goes out: no promise has been made
+                answer["scheduled"] = await self.client.schedule(audience, body, when, **message)
         except CoachsimError as error:
             answer["error"] = {"code": error.code, "message": error.message}
         self._tell("answered", answer)
+
+    def vue_withdraw(self, data: Json) -> None:
+        """A scheduled message is not to go out after all."""
+        self._in_background(self._withdraw_now(int(data["schedule_id"])))
+
+    async def _withdraw_now(self, schedule_id: int) -> None:
+        answer: Json = {"schedule_id": schedule_id}
+        try:
+            await self.client.withdraw(schedule_id)
+        except CoachsimError as error:
+            answer["error"] = error.message
+        self._tell("withdrawn", answer)
 
     def vue_set_pace(self, data: Json) -> None:
         """On a practice floor: another speed, a pause, or the end of one."""

@@ -90,8 +90,10 @@ class Feed:
             tries += 1
 
     async def _load(self) -> int:
-        self.me = await self.client.me()
-        return self.board.load(await self.client.floor(), await self.client.agents(), await self.client.messages())
+        client = self.client
+        self.me = await client.me()
+        lists = (await client.agents(), await client.messages(), await client.schedules())
+        return self.board.load(await client.floor(), *lists)
 
     async def _listen(self, after: int) -> None:
         async for event_id, name, data in self.client.events(after):

@@ -15,6 +15,7 @@ from coachsim.models import Agent, AgentState
 from coachsim.server.accounts import Account, hash_password
 from coachsim.server.app import Server
 from coachsim.server.site import Options
+from tests.browser.auditing import Audit
 from tests.browser.walking import GOING, VERSIONS, filter_team
 
 pytestmark = [
@@ -277,3 +278,53 @@ async def test_who_has_not_read_it_is_told_again_by_hand_and_both_are_one_row(se
     await host.do(Floor.open_inbox, "a002", actor="a002")
     await expect(card).to_contain_text("2 of 2 read")
     await expect(card.get_by_role("button", name=re.compile("Send again"))).to_have_count(0)
+
+
+async def test_a_message_is_scheduled_shown_until_it_goes_out_and_can_be_withdrawn(server, page):
+    audit = Audit()
+    host = server.site.host
+    await filter_team(page, "Violet")
+    for body in ("See you all", "Not needed after all"):
+        await message_box(page).fill(body)
+        await button(page, "Send to all 50 in list").click()
+        dialog = page.get_by_role("dialog", name="Send to 50 agents?")
+        await expect(button(dialog, "OK")).to_be_focused()
+        send = dialog.get_by_label("Send when")
+        if body == "See you all":
+            await send.select_option("when enough are logged in")
+            await dialog.get_by_label("Per cent logged in").fill("2")
+        else:
+            await send.select_option("at a time")
+            await expect(dialog.get_by_label("Day and time to send at")).to_have_value(re.compile(r"^\d{4}-\d\d-\d\dT"))
+        await expect(dialog).to_contain_text("It can be withdrawn until it goes out.")
+        await audit.look_at(page, f"coaching, {body}")
+        await button(dialog, "OK").press("Enter")
+        await expect(page.get_by_text("✓ Scheduled")).to_be_visible()
+        await expect(message_box(page)).to_have_value("")
+    rows = page.get_by_role("list", name="Scheduled").get_by_role("listitem")
+    await expect(rows).to_have_count(2)
+    await expect(rows.filter(has_text="See you all")).to_contain_text("Sends when 2 % are logged in, until")
+    await audit.look_at(page, "coaching, scheduled")
+
+    await rows.get_by_role("button", name="Withdraw: Not needed after all").press("Enter")
+    await expect(button(rows, "Yes, withdraw")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(rows).to_have_count(1)
+    await host.do(Floor.set_state, "a003", IN, actor="a003")
+    await expect(page.get_by_role("article").filter(has_text="See you all")).to_contain_text("of 50 read")
+    await expect(rows).to_have_count(0)
+    assert newest(server).message.body == "See you all"
+    assert audit.violations == []
+
+
+async def test_a_plain_send_takes_no_key_more_than_before(server, page):
+    await page.get_by_role("searchbox", name="Search agents").fill("Dana")
+    await grid(page).get_by_role("row", name=re.compile("Dana Reyes")).click()
+    await message_box(page).fill("As ever")
+    await button(page, "Send to Dana Reyes").press("Enter")
+    dialog = page.get_by_role("dialog", name="Send to Dana Reyes?")
+    await expect(dialog.get_by_label("Send when")).to_have_value("now")
+    await expect(button(dialog, "OK")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("Sent to Dana Reyes")).to_be_visible()
+    await until(lambda: newest(server).message.body == "As ever")

@@ -13,14 +13,17 @@ from coachsim.errors import CoachsimError
 from coachsim.floor import Floor
 from coachsim.models import Agent
 from coachsim.pages.board import Board
-from tests.unit.floors import BREAK, IN, MINUTE, OUT, SCHEDULE, Desk, team
+from coachsim.when import When
+from tests.unit.floors import BREAK, HOUR, IN, MINUTE, OUT, SCHEDULE, Desk, team
 
 
-def look(desk: Desk, scope=None) -> tuple[dict, dict, dict]:
-    """What the three questions of a page answer now."""
+def look(desk: Desk, scope=None) -> tuple[dict, dict, dict, dict]:
+    """What the four questions of a page answer now."""
     seq = desk.floor.seq
     rows = copy.deepcopy(views.agents(desk.floor, scope))
-    return {}, {"agents": rows, "as_of": seq}, {"messages": views.messages(desk.floor, scope), "as_of": seq}
+    messages = {"messages": views.messages(desk.floor, scope), "as_of": seq}
+    schedules = {"schedules": views.schedules(desk.floor, "sup", scope), "as_of": seq}
+    return {}, {"agents": rows, "as_of": seq}, messages, schedules
 
 
 class Watched(Desk):
@@ -43,7 +46,9 @@ class Watched(Desk):
         self.events += events
         for event in events:
             self.shown.apply(event)  # watchers see the floor as it was right after each event
-            for name, data in frames.supervisor_frames(self.shown, event, self.scope):
+            scheduled = frames.schedule_frame(self.shown, event, "sup", self.scope)
+            told = frames.supervisor_frames(self.shown, event, self.scope) + ([scheduled] if scheduled else [])
+            for name, data in told:
                 self.board.apply(event.seq, name, copy.deepcopy(data))
         return events
 
@@ -53,7 +58,10 @@ class Watched(Desk):
 
 
 def same(board: Board, desk: Desk, scope=None) -> None:
-    _, agents, messages = look(desk, scope)
+    _, agents, messages, schedules = look(desk, scope)
+    assert sorted(board.schedules.values(), key=lambda row: row["schedule_id"]) == sorted(
+        schedules["schedules"], key=lambda row: row["schedule_id"]
+    )
     assert sorted(board.agents.values(), key=lambda row: row["agent_id"]) == sorted(
         agents["agents"], key=lambda row: row["agent_id"]
     )
@@ -165,10 +173,37 @@ def test_the_floors_clock_goes_on_at_its_pace_between_two_notices(monkeypatch) -
     monkeypatch.setattr("coachsim.pages.board.time", SimpleNamespace(monotonic=lambda: clock[0]))
     board = Board()
     floor = {"now": "2026-03-02T10:30:00.000000Z", "speed": 60, "paused": False, "faults": []}
-    board.load(floor, {"agents": [], "as_of": 1}, {"messages": [], "as_of": 1})
+    board.load(floor, {"agents": [], "as_of": 1}, {"messages": [], "as_of": 1}, {"schedules": [], "as_of": 1})
     clock[0] += 0.5
     assert board.floor_now()["now"] == "2026-03-02T10:30:30+00:00"
     board.apply(2, "floor", floor | {"now": "2026-03-02T10:31:00.000000Z", "paused": True})
     clock[0] += 60
     assert board.floor_now()["now"] == "2026-03-02T10:31:00+00:00"
     assert board.take_changes().floor
+
+
+def test_what_is_to_go_out_later_is_followed_until_something_became_of_it():
+    desk = Watched()
+    desk.log_in("a1")
+    first = desk.schedule("a1", when=When(release_at=desk.now + HOUR))
+    sooner = desk.schedule("a2", when=When(release_at=desk.now + MINUTE))
+    lost = desk.schedule(audience=team("Green"), when=When(logged_in_share=1.0, not_after=desk.now + 2 * MINUTE))
+    assert [row["schedule_id"] for row in desk.board.take_changes().scheduled] == [sooner, lost, first]
+    assert desk.board.take_changes().scheduled is None
+    desk.wait(3 * MINUTE)
+    same(desk.board, desk)
+    assert [row["status"] for row in desk.board.scheduled()] == ["not_released", "scheduled"]
+    desk.withdraw(first)
+    same(desk.board, desk)
+    assert [row["schedule_id"] for row in desk.board.take_changes().scheduled] == [lost]
+
+
+def test_a_frame_from_before_the_answer_changes_nothing():
+    desk = Watched()
+    scheduled = desk.schedule("a1")
+    late = Board()
+    desk.withdraw(scheduled)
+    late.load(*look(desk))
+    old = desk.board.schedules[scheduled] | {"status": "scheduled"}
+    late.apply(scheduled, "scheduled", old)
+    assert late.scheduled() == []

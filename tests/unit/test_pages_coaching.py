@@ -6,10 +6,13 @@ import asyncio
 import logging
 import subprocess
 import sys
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from coachsim.client import LocalClient
+from coachsim.days import to_datetime
 from coachsim.errors import InvalidInput, ServerUnavailable
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
@@ -49,7 +52,7 @@ class CoachingBrowser(Browser):
     async def client_send(self, audience: dict) -> int:
         return (await self.page.client.send(audience, "Hello", request_id="first"))["message_id"]
 
-    async def send(self, audience: dict, body: str, digest: str, request_id: str) -> dict:
+    async def send(self, audience: dict, body: str, digest: str, request_id: str, **more) -> dict:
         ticket = f"t{len(self.heard)}"
         self.press(
             "send_message",
@@ -60,6 +63,7 @@ class CoachingBrowser(Browser):
             priority="normal",
             ack_required=False,
             recipients_digest=digest,
+            **more,
         )
         return await self.wait_for("answered", lambda data: data["ticket"] == ticket)
 
@@ -84,6 +88,25 @@ async def test_a_reminder_is_previewed_and_sent_like_any_message(browser, host) 
     assert host.floor.messages[first].reminders == [sent["sent"]["message_id"]]
     refused = await browser.preview({"agents": ["a1"]}, confirm_by="soon")
     assert refused["error"]["message"].startswith("Write the time to confirm by")
+
+
+async def test_a_message_is_scheduled_on_the_floors_clock_shown_and_withdrawn(browser, host) -> None:
+    tomorrow = (to_datetime(host.now(), ZoneInfo("Europe/London")) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
+    answer = await browser.send({"agents": ["a1"]}, "Later", "", "r1", when={"kind": "at", "at": tomorrow})
+    planned = answer["scheduled"]
+    assert datetime.fromisoformat(planned["when"]["at"]).astimezone(ZoneInfo("Europe/London")).strftime(
+        "%Y-%m-%dT%H:%M"
+    ) == tomorrow  # fmt: skip
+    shown = await browser.wait_for("changed", lambda data: "scheduled" in data)
+    assert [row["body"] for row in shown["scheduled"]] == ["Later"]
+    share = await browser.send({"agents": ["a1"]}, "When in", "", "r2", when={"kind": "share", "share": "80"})
+    assert share["scheduled"]["when"]["logged_in_share"] == 0.8
+    for when, field in (({"kind": "at", "at": ""}, "day and the time"), ({"kind": "back"}, "on a break now")):
+        refused = await browser.send({"agents": ["a1"]}, "x", "", f"r-{field}", when=when)
+        assert field in refused["error"]["message"]
+    browser.press("withdraw", schedule_id=planned["schedule_id"])
+    await browser.wait_for("changed", lambda data: [row["body"] for row in data.get("scheduled", ())] == ["When in"])
+    assert not host.floor.messages
 
 
 async def test_a_browser_that_is_ready_gets_everything(browser) -> None:

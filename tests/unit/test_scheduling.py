@@ -250,6 +250,8 @@ def test_what_is_so_already_is_not_waited_for():
     for when, said in ((BACK, "Nobody of them is on a break now."), (share(0.5), "2 of 2 are logged in already.")):
         with pytest.raises(ConditionMet, match=said):
             desk.schedule(audience=team("Blue"), when=when)
+    with pytest.raises(ConditionMet, match="on a break now"):
+        desk.schedule(audience=team("Green"), when=BACK)  # nobody of Green is there at all
     assert desk.floor.schedules == {}
 
 
