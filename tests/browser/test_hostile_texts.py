@@ -19,6 +19,8 @@ from coachsim import roster
 from coachsim.models import Agent
 from coachsim.scenario import Scenario
 from tests.browser.conftest import PageLog
+from tests.browser.test_message_log import done as log_done
+from tests.browser.test_message_log import drawn as log_drawn
 from tests.browser.test_what_if import done as what_if_done
 from tests.browser.test_what_if import drawn as what_if_drawn
 from tests.browser.walking import Walk, button, card, inbox, is_live, toast, walking, write
@@ -205,6 +207,48 @@ async def test_a_message_to_a_hostile_group_arrives_and_is_shown_as_it_was_writt
     await expect(desk.locator("button.main").first).to_have_text(f"Send to {SCRIPT}")
     assert await desk.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     await only_text(desk)
+    await page.context.close()
+
+
+async def test_the_message_log_page_lists_and_draws_them(walk: Walk):
+    page = await opened(walk, SENDER, "/message_log")
+    await expect(page.get_by_role("heading", name="Message log")).to_be_visible(timeout=90_000)
+    await log_done(page)
+    await log_drawn(page, "Unread by team and hour")
+    messages = page.get_by_role("region", name="Messages")
+    rows = messages.locator("tbody tr")
+    await expect(rows).to_have_count(2)
+    assert set(await texts(rows.locator(".said span[dir]"))) == {BODY, ENDLESS[:159] + "…"}
+    assert set(await texts(rows.locator("td:nth-child(3)"))) == {MAKER, PROTO}
+    for body, group in ((ENDLESS, PROTO), (BODY, MAKER)):
+        await rows.filter(has_text=group).filter(has_text=body[:20]).get_by_role("button").click()
+        one = page.get_by_role("region", name="Message", exact=True)
+        await expect(one.locator("blockquote")).to_have_text(body)
+        assert await text_of(one.locator("blockquote")) == body
+        await log_drawn(page, "How far the message got")
+
+    # The charts know the teams that were sent something, and their shares.
+    marks = page.get_by_role("tabpanel").locator("svg.marks")
+    for team, share in ((PROTO, "0 of 2"), (IMAGE, "1 of 1")):
+        await expect(marks.first).to_contain_text(team[:15])
+        await expect(marks.first).to_contain_text(share)
+    await page.get_by_role("tab", name="Time to read").click()
+    await page.get_by_label("A curve for").select_option("team")
+    await log_done(page)
+    await log_drawn(page, "Time to read")
+    drawn = page.get_by_role("tabpanel").locator("svg.marks").first
+    await expect(drawn.locator("g.mark-line path")).not_to_have_count(0)
+    await expect(drawn).to_contain_text(PROTO)
+    await page.get_by_role("tab", name="Load and presence").click()
+    await log_done(page)
+    await log_drawn(page, "Messages for an agent")
+
+    await page.get_by_text("All 4 teams").click()
+    assert set(await texts(page.get_by_role("group", name="Teams").locator("label span"))) == {p.team for p in PEOPLE}
+    await page.get_by_role("checkbox", name=PROTO, exact=True).check()
+    await expect(page.get_by_role("article", name="Sent")).to_contain_text("2 messages to 1 agent")
+    await only_text(page)
+    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     await page.context.close()
 
 
