@@ -9,14 +9,16 @@ import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
+from zoneinfo import ZoneInfo
 
-from coachsim import frames, views
+from coachsim import frames, templates, views
 from coachsim.audience import Scope
-from coachsim.days import to_iso
+from coachsim.days import to_datetime, to_iso
 from coachsim.errors import InvalidInput, NotFound
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
 from coachsim.models import AgentState, Audience, Chase, Draft, Event, Message, Priority, Sent
+from coachsim.shelf import Keeper, KeptInMemory
 from coachsim.views import Json
 from coachsim.when import When, moment
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 HEARTBEAT_S = 15.0
 PACE_S = 5.0
+RECENT = 10
 StreamItem = tuple[int, str, Json]
 
 
@@ -43,8 +46,8 @@ class FloorClient(Protocol):
     async def agents(self, *, q: str = "", **filters: Collection[str]) -> Json:
         """The active agents in scope; ``filters`` are campaign, list, team, queue and state."""
 
-    async def preview(self, audience: Mapping[str, Any]) -> Json:
-        """Who an audience would be now. Sends nothing."""
+    async def preview(self, audience: Mapping[str, Any], *, template: str | None = None) -> Json:
+        """Who an audience would be now, and as ``body`` what a ``template`` would be for them now. Sends nothing."""
 
     async def send(
         self,
@@ -85,6 +88,24 @@ class FloorClient(Protocol):
     async def deliveries(self, message_id: int) -> Json:
         """Each recipient's delivery of a message."""
 
+    async def recent(self) -> Json:
+        """The last ten different texts that the caller sent, newest first, of earlier days too."""
+
+    async def templates(self, *, hidden: bool = False) -> Json:
+        """The caller's own templates and the shared ones, by title; or those of them that were deleted."""
+
+    async def template(self, template_id: int) -> Json:
+        """A template with its versions, newest first."""
+
+    async def new_template(self, title: str, body: str, *, shared: bool = False) -> Json:
+        """Keeps a text as a template; shared with all who may send, or the caller's own."""
+
+    async def change_template(self, template_id: int, title: str, body: str, *, shared: bool, version: int) -> Json:
+        """The next version of a template, made from ``version``; a deleted one is there again."""
+
+    async def delete_template(self, template_id: int) -> None:
+        """Hides a template; its versions are kept."""
+
     async def practice(self, *, speed: float | None = None, paused: bool | None = None) -> Json:
         """Changes how fast a practice floor's time runs, or stops it; ``NotFound`` on a live floor."""
 
@@ -107,6 +128,7 @@ class LocalClient:
         scope: Scope = None,
         roles: Collection[str] = ("supervisor",),
         agent_id: str | None = None,
+        templates: Keeper | None = None,
     ) -> None:
         self._host = host
         self._practice = practice
@@ -114,6 +136,7 @@ class LocalClient:
         self._scope = scope
         self._roles = tuple(roles)
         self._agent_id = agent_id
+        self._templates = templates or KeptInMemory(host.now)
 
     def _answer(self, data: Json) -> Json:
         return data | {"as_of": self._host.seq}
@@ -153,9 +176,16 @@ class LocalClient:
         """The active agents in scope that match."""
         return self._answer({"agents": views.agents(self._host.floor, self._scope, q=q, filters=filters)})
 
-    async def preview(self, audience: Mapping[str, Any]) -> Json:
-        """Who an audience would be now. Sends nothing."""
-        return views.preview(self._host.floor, Audience.from_json(audience), self._scope)
+    async def preview(self, audience: Mapping[str, Any], *, template: str | None = None) -> Json:
+        """Who an audience would be now, and what a template would be for them now. Sends nothing."""
+        floor = self._host.floor
+        found = views.preview(floor, Audience.from_json(audience), self._scope)
+        if template is None:
+            return found
+        agents = [floor.agents[one["agent_id"]].agent for one in found["names"]]
+        zone = ZoneInfo(floor.day.time_zone if floor.day else self._host.settings.time_zone)
+        time = to_datetime(self._host.now(), zone).strftime("%H:%M")
+        return found | {"body": templates.filled(template, [(agent.name, agent.team) for agent in agents], time)}
 
     async def send(
         self,
@@ -242,6 +272,43 @@ class LocalClient:
         if not past:
             raise views.unknown_message(message_id)
         return self._answer({"deliveries": past})
+
+    async def recent(self) -> Json:
+        """The last ten different texts that the caller sent."""
+        messages = [row.message for row in self._host.floor.messages.values()]
+        newest = {one.body: one.sent_at for one in messages if one.sender == self._actor}
+        if len(newest) < RECENT:
+            past = await asyncio.to_thread(self._host.writer.past_bodies, self._actor, RECENT)
+            newest = dict(past) | newest
+        texts = sorted(newest.items(), key=lambda text: text[1], reverse=True)[:RECENT]
+        return self._answer({"texts": [{"body": body, "sent_at": to_iso(at)} for body, at in texts]})
+
+    async def templates(self, *, hidden: bool = False) -> Json:
+        """The templates that the caller sees."""
+        return self._answer({"templates": self._templates.shelf().listed(self._actor, hidden=hidden)})
+
+    async def template(self, template_id: int) -> Json:
+        """A template with its versions."""
+        return self._answer(self._templates.shelf().told(self._actor, template_id))
+
+    async def new_template(self, title: str, body: str, *, shared: bool = False) -> Json:
+        """Keeps a text as a template."""
+        made = self._templates.keep(lambda shelf, at: shelf.new(at, self._actor, title=title, body=body, shared=shared))
+        assert made is not None  # a new one always differs from what there is
+        return await self.template(made.template_id)
+
+    async def change_template(self, template_id: int, title: str, body: str, *, shared: bool, version: int) -> Json:
+        """The next version of a template."""
+        self._templates.keep(
+            lambda shelf, at: shelf.changed(
+                at, self._actor, template_id, title=title, body=body, shared=shared, version=version
+            )
+        )
+        return await self.template(template_id)
+
+    async def delete_template(self, template_id: int) -> None:
+        """Hides a template."""
+        self._templates.keep(lambda shelf, at: shelf.deleted(at, self._actor, template_id))
 
     async def practice(self, *, speed: float | None = None, paused: bool | None = None) -> Json:
         """Changes the pace of a practice floor; ``NotFound`` on a live one."""

@@ -123,6 +123,32 @@ class RequestReused(CoachsimError):
     http_status = 409
 
 
+class TemplateFault(InvalidInput):
+    """A template with a placeholder that there is not, or that cannot be filled in for these agents."""
+
+    code = "template_fault"
+
+
+class UnknownTemplate(NotFound):
+    """A template that there is not, or that is another's own."""
+
+    code = "unknown_template"
+
+
+class TemplateChanged(CoachsimError):
+    """Somebody has changed the template since it was looked at."""
+
+    code = "template_changed"
+    http_status = 409
+
+
+class TooManyTemplates(CoachsimError):
+    """The account has as many templates as there can be."""
+
+    code = "too_many_templates"
+    http_status = 409
+
+
 class SeatTaken(CoachsimError):
     """Somebody else is this agent at the moment (practice)."""
 

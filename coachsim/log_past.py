@@ -161,6 +161,17 @@ def deliveries(cursor: DuckDBPyConnection, message_id: int, scope: Scope) -> lis
     ]
 
 
+def bodies(cursor: DuckDBPyConnection, sender: str, most: int) -> list[tuple[str, int]]:
+    """The last different texts that an account sent and when (µs), newest first, at most so many."""
+    return cursor.execute(
+        """
+        SELECT body, epoch_us(max(sent_at)) FROM all_messages WHERE sender = ?
+        GROUP BY body ORDER BY max(message_id) DESC LIMIT ?
+        """,
+        [sender, most],
+    ).fetchall()
+
+
 def _people(cursor: DuckDBPyConnection, floor: FloorState) -> None:
     for row in cursor.execute("SELECT * FROM agents").fetchall():
         floor.agents[row[0]] = AgentRow(_agent(row))

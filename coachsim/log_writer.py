@@ -285,6 +285,11 @@ class LogWriter:
         with self._reading() as cursor:
             return log_past.deliveries(cursor, message_id, scope)
 
+    def past_bodies(self, sender: str, most: int) -> list[tuple[str, int]]:
+        """The last different texts that an account sent and when (µs), newest first."""
+        with self._reading() as cursor:
+            return log_past.bodies(cursor, sender, most)
+
     def backup(self, path: Path | str) -> None:
         """Writes a consistent copy of the log to ``path`` while the log goes on. Never overwrites a file."""
         path = Path(path)

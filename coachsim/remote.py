@@ -96,9 +96,10 @@ class RemoteClient:
         params: Params = {kind: list(values) for kind, values in filters.items()}
         return await self._ask("GET", "/api/agents", params=params | {"q": q} if q else params)
 
-    async def preview(self, audience: Mapping[str, Any]) -> Json:
-        """Who an audience would be now. Sends nothing."""
-        return await self._ask("POST", "/api/messages/preview", body={"audience": dict(audience)})
+    async def preview(self, audience: Mapping[str, Any], *, template: str | None = None) -> Json:
+        """Who an audience would be now, and what a template would be for them now. Sends nothing."""
+        more = {} if template is None else {"template": template}
+        return await self._ask("POST", "/api/messages/preview", body={"audience": dict(audience)} | more)
 
     async def send(
         self,
@@ -149,6 +150,31 @@ class RemoteClient:
     async def deliveries(self, message_id: int) -> Json:
         """Each recipient's delivery of a message."""
         return await self._ask("GET", f"/api/messages/{int(message_id)}/deliveries")
+
+    async def recent(self) -> Json:
+        """The last ten different texts that the caller sent."""
+        return await self._ask("GET", "/api/messages/recent")
+
+    async def templates(self, *, hidden: bool = False) -> Json:
+        """The templates that the caller sees."""
+        return await self._ask("GET", "/api/templates", params={"hidden": "true"} if hidden else None)
+
+    async def template(self, template_id: int) -> Json:
+        """A template with its versions."""
+        return await self._ask("GET", f"/api/templates/{int(template_id)}")
+
+    async def new_template(self, title: str, body: str, *, shared: bool = False) -> Json:
+        """Keeps a text as a template."""
+        return await self._ask("POST", "/api/templates", body={"title": title, "body": body, "shared": shared})
+
+    async def change_template(self, template_id: int, title: str, body: str, *, shared: bool, version: int) -> Json:
+        """The next version of a template."""
+        changes = {"title": title, "body": body, "shared": shared, "version": version}
+        return await self._ask("PUT", f"/api/templates/{int(template_id)}", body=changes)
+
+    async def delete_template(self, template_id: int) -> None:
+        """Hides a template."""
+        await self._ask("DELETE", f"/api/templates/{int(template_id)}")
 
     async def practice(self, *, speed: float | None = None, paused: bool | None = None) -> Json:
         """Changes how fast a practice floor's time runs, or stops it."""

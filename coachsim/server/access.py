@@ -53,8 +53,12 @@ def _line(
     return Endpoint(method, path, given, scope, handler, near, frozenset(in_practice.split()))
 
 
-def _desk(method: str, path: str, handler: str) -> Endpoint:
-    return _line(method, path, "supervisor", "teams", handler, in_practice="trainer")
+def _desk(method: str, path: str, handler: str, *, scope: str = "teams") -> Endpoint:
+    return _line(method, path, "supervisor", scope, handler, in_practice="trainer")
+
+
+def _texts(method: str, path: str, handler: str) -> Endpoint:
+    return _desk(method, path, handler, scope="none")
 
 
 def _seat(method: str, path: str, handler: str, *, roles: str = "agent") -> Endpoint:
@@ -72,6 +76,12 @@ TABLE = (
     _desk("POST", "/api/schedules", "Schedules"),
     _desk("GET", "/api/schedules", "Schedules"),
     _desk("DELETE", "/api/schedules/{schedule_id}", "ScheduleOf"),
+    _texts("GET", "/api/messages/recent", "Recent"),
+    _texts("GET", "/api/templates", "Templates"),
+    _texts("POST", "/api/templates", "Templates"),
+    _texts("GET", "/api/templates/{template_id}", "Template"),
+    _texts("PUT", "/api/templates/{template_id}", "Template"),
+    _texts("DELETE", "/api/templates/{template_id}", "Template"),
     _seat("PUT", "/api/agents/{agent_id}/state", "AgentStateOf", roles="agent telephony"),
     _seat("GET", "/api/inbox", "Inbox"),
     _seat("POST", "/api/inbox/open", "InboxOpen"),

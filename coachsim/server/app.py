@@ -32,6 +32,7 @@ from coachsim.server import (
     handlers_schedules,
     handlers_site,
     handlers_start,
+    handlers_templates,
     limits,
     practice_accounts,
 )
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
 _MODULES = (
     handlers_floor,
+    handlers_templates,
     handlers_agent,
     handlers_events,
     handlers_practice,

@@ -7,8 +7,7 @@ from typing import Any
 from coachsim.errors import InvalidInput
 from coachsim.models import AgentState
 from coachsim.server.base import ApiHandler
-from coachsim.server.schemas import MAX_ID, PreviewBody, SendBody, parse
-from coachsim.views import unknown_message
+from coachsim.server.schemas import PreviewBody, SendBody, id_in_path, parse
 
 Json = dict[str, Any]
 _FILTERS = ("campaign", "list", "team", "queue", "state")
@@ -52,7 +51,7 @@ class Preview(ApiHandler):
     async def on_post(self) -> Json:
         """Who an audience would be now."""
         body = parse(PreviewBody, self.request.body)
-        return await self.site.client(self.who).preview(body.audience)
+        return await self.site.client(self.who).preview(body.audience, template=body.template)
 
 
 class Messages(ApiHandler):
@@ -73,8 +72,4 @@ class Deliveries(ApiHandler):
 
     async def on_get(self, message_id: str) -> Json:
         """Each recipient's delivery."""
-        if not (message_id.isascii() and message_id.isdigit() and int(message_id[:20]) <= MAX_ID):
-            raise InvalidInput(f"{message_id[:30]!r} is no message id.", field="message_id")
-        if len(message_id) > 19:
-            raise unknown_message(int(message_id[:20]))
-        return await self.site.client(self.who).deliveries(int(message_id))
+        return await self.site.client(self.who).deliveries(id_in_path(message_id, "message_id"))

@@ -29,6 +29,7 @@ class PreviewBody(_Body):
     """POST /api/messages/preview"""
 
     audience: dict[str, Any]
+    template: str | None = None
 
 
 class SendBody(_Body):
@@ -49,6 +50,23 @@ class ScheduleBody(SendBody):
     """POST /api/schedules"""
 
     when: dict[str, Any]
+
+
+class NewTemplateBody(_Body):
+    """POST /api/templates"""
+
+    title: str
+    body: str
+    shared: bool = False
+
+
+class TemplateBody(_Body):
+    """PUT /api/templates/{id}"""
+
+    title: str
+    body: str
+    shared: bool
+    version: Id
 
 
 class StateBody(_Body):
@@ -104,6 +122,14 @@ def parse(model: type[Body], raw: bytes) -> Body:
         raise _explained(error) from None
     except RecursionError:
         raise InvalidInput("The body is nested too deeply.") from None
+
+
+def id_in_path(given: str, field: str) -> int:
+    """An id that stands in an address; ``InvalidInput`` for what is none."""
+    digits = given.lstrip("0") or "0"
+    if not (given.isascii() and given.isdigit() and len(digits) < 20 and int(digits) <= MAX_ID):
+        raise InvalidInput(f"{given[:30]!r} is no {field.replace('_', ' ')}.", field=field)
+    return int(digits)
 
 
 def _explained(error: ValidationError) -> InvalidInput:

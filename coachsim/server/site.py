@@ -21,6 +21,7 @@ from coachsim.models import AgentChanged, Event
 from coachsim.server.accounts import Account, Accounts, in_order
 from coachsim.server.comings import SIGNED_IN, Comings
 from coachsim.server.hashing import Hashing
+from coachsim.server.kept_templates import KeptTemplates
 from coachsim.server.limits import Rates
 from coachsim.server.metrics import Metrics
 from coachsim.server.practice_accounts import ShownAccount
@@ -88,6 +89,7 @@ class Site:
         self.sessions = Sessions(store, self.accounts, secret)
         self.throttle = Throttle()
         self.comings = Comings(store)
+        self.templates = KeptTemplates(store)
         self.rates = Rates(host.settings.requests_per_second)
         self.streams = Streams(host, self.still, self._plays)
         self.seats = Seats(practice, self.streams, self.still, patience=options.seat_patience)
@@ -141,6 +143,7 @@ class Site:
             scope=account.scope,
             roles=in_order(account.roles),
             agent_id=account.agent_id,
+            templates=self.templates,
         )
 
     def _plays(self, agent_id: str) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 from coachsim.errors import CoachsimError
 
 ACCOUNTS_FILE = "accounts.sqlite"
-_VERSION = 2
+_VERSION = 3
 _LOOK_S = 0.02
 
 _SCHEMA = """
@@ -65,6 +65,21 @@ CREATE TABLE coming (               -- who came in, and what was refused to whom
     PRIMARY KEY (hour, action, account, address, subject)
 ) WITHOUT ROWID
 """
+_SINCE_3 = """
+CREATE TABLE template_version (     -- a template is its newest version; rows are added and never changed
+    number INTEGER PRIMARY KEY,
+    template_id INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    changed_by TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    title TEXT NOT NULL,
+    body TEXT NOT NULL,
+    shared INTEGER NOT NULL,
+    hidden INTEGER NOT NULL,        -- deleted
+    UNIQUE (template_id, version)
+)
+"""
 
 
 class StoreError(CoachsimError):
@@ -101,8 +116,10 @@ class Store:
         if found == 0:
             for statement in _SCHEMA.split(";\n"):
                 self._db.execute(statement)
+        for version, statement in ((2, _SINCE_2), (3, _SINCE_3)):
+            if found < version:
+                self._db.execute(statement)
         if found < _VERSION:
-            self._db.execute(_SINCE_2)
             self._db.execute(f"PRAGMA user_version = {_VERSION}")
         self._db.execute("COMMIT")
         if found > _VERSION:

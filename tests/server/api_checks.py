@@ -15,8 +15,8 @@ import schemathesis
 
 #: The environment variable with what the caller shows in every request.
 AUTHORIZATION = "COACHSIM_TEST_AUTHORIZATION"
-#: What can be right by its shape and yet be refused: it depends on who is there, on the clock, or on a whole file.
-RULES = {"empty_audience", "roster_faults"}
+#: What can be right by its shape and yet be refused: it depends on who is there, the clock, a whole file or braces.
+RULES = {"empty_audience", "roster_faults", "template_fault"}
 FIELDS_OF_RULES = {"as_of", "expires_at"}
 
 

@@ -34,6 +34,12 @@ EXPECTED = {
     "POST /api/schedules": "supervisor",
     "GET /api/schedules": "supervisor",
     "DELETE /api/schedules/{schedule_id}": "supervisor",
+    "GET /api/messages/recent": "supervisor",
+    "GET /api/templates": "supervisor",
+    "POST /api/templates": "supervisor",
+    "GET /api/templates/{template_id}": "supervisor",
+    "PUT /api/templates/{template_id}": "supervisor",
+    "DELETE /api/templates/{template_id}": "supervisor",
     "PUT /api/agents/{agent_id}/state": "agent telephony",
     "GET /api/inbox": "agent",
     "POST /api/inbox/open": "agent",
@@ -56,7 +62,7 @@ EXPECTED = {
 
 
 def address(endpoint: Endpoint) -> str:
-    return endpoint.path.format(message_id=1, schedule_id=1, agent_id="a1", table="messages")
+    return endpoint.path.format(message_id=1, schedule_id=1, template_id=1, agent_id="a1", table="messages")
 
 
 def ask(client: httpx.Client, endpoint: Endpoint, **options) -> int:

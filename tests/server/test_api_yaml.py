@@ -23,6 +23,8 @@ MODELS = {
     ("POST", "/api/messages/preview"): schemas.PreviewBody,
     ("POST", "/api/messages"): schemas.SendBody,
     ("POST", "/api/schedules"): schemas.ScheduleBody,
+    ("POST", "/api/templates"): schemas.NewTemplateBody,
+    ("PUT", "/api/templates/{template_id}"): schemas.TemplateBody,
     ("PUT", "/api/agents/{agent_id}/state"): schemas.StateBody,
     ("POST", "/api/inbox/open"): schemas.OpenBody,
     ("POST", "/api/inbox/ack"): schemas.AckBody,
@@ -95,6 +97,19 @@ def test_answers_have_the_shapes_that_are_described(served: Served):
         path = "/api/schedules/{schedule_id}"
         for schedule_id in (later["schedule_id"], 1, "x", 10**30):
             promised(sup.delete(path.format(schedule_id=schedule_id)), "DELETE", path)
+        promised(sup.get("/api/messages/recent"), "GET", "/api/messages/recent")
+        for text in ("At {time}", "{nothing}"):
+            given = {"title": "New", "body": text}
+            promised(sup.post("/api/templates", json=given), "POST", "/api/templates")
+            preview = sup.post("/api/messages/preview", json=everyone | {"template": text})
+            promised(preview, "POST", "/api/messages/preview")
+        promised(sup.get("/api/templates"), "GET", "/api/templates")
+        path = "/api/templates/{template_id}"
+        changes = given | {"body": "Now", "shared": True, "version": 1}
+        promised(sup.put(path.format(template_id=1), json=changes), "PUT", path)
+        promised(sup.put(path.format(template_id=1), json=changes), "PUT", path)
+        promised(sup.get(path.format(template_id=1)), "GET", path)
+        assert sup.delete(path.format(template_id=1)).status_code == 204
         promised(ann.get("/api/inbox"), "GET", "/api/inbox")
         promised(ann.post("/api/inbox/open"), "POST", "/api/inbox/open")
         assert ann.post("/api/inbox/ack", json={"message_id": sent["message_id"]}).status_code == 204

@@ -109,6 +109,7 @@ def test_an_attacker_cannot_fill_the_record(tmp_path: Path):
 def test_a_file_of_accounts_from_before_there_was_this_record_is_taken_over(data: Path):
     with sqlite3.connect(data / ACCOUNTS_FILE) as db:
         db.execute("DROP TABLE coming")
+        db.execute("DROP TABLE template_version")
         db.execute("PRAGMA user_version = 1")
     db.close()
     with serve(data) as served, served.browser("sup") as sup:

@@ -29,12 +29,13 @@ API = Path(schemas.__file__).parent / "api.yaml"
 EXAMPLES = int(os.environ.get("COACHSIM_EXAMPLES", "12"))
 SEED = os.environ.get("COACHSIM_SEED", "1")
 NO_LIMITS = "requests_per_second = 1_000_000\nstreams_per_account = 1_000_000\n"
-DESK = ["agents", "preview", "messages", "send", "deliveries"]
+DESK = ["agents", "preview", "messages", "send", "deliveries", "recent"]
+TEMPLATES = ["templates", "new_template", "template", "change_template", "delete_template"]
 SEAT = ["set_state", "inbox", "open_inbox", "acknowledge", "show_toasts", "events"]
 #: Who asks what of a live floor; nothing = everything, also what is not for them. The admin changes the roster: last.
 LIVE = {
     "trainer": [],
-    "blue": ["me", "floor", *DESK, "log_table", "events"],
+    "blue": ["me", "floor", *DESK, *TEMPLATES, "log_table", "events"],
     "a1": ["me", "floor", *SEAT],
     "phones": ["set_state"],
     "analyst": ["log_table", "events", "practice", "take_seat"],
@@ -137,6 +138,7 @@ def ask_everything(served: Served, name: str, operations: list[str], known: dict
 
 def _config(authorization: str, operations: list[str], known: dict[str, list[Any]]) -> dict[str, Any]:
     agents, teams, messages = ({"dictionary": key, "probability": 0.7} for key in ("agents", "teams", "messages"))
+    templates = {"dictionary": "templates", "probability": 0.7}
     return {
         "headers": {"Authorization": authorization},
         "continue-on-failure": True,
@@ -151,12 +153,14 @@ def _config(authorization: str, operations: list[str], known: dict[str, list[Any
             "stateful": {"enabled": bool(operations), "generation": {"max-examples": max(1, EXAMPLES // 2)}},
         },
         "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "401", "403", "404", "409", "422"]}},
-        "dictionaries": {key: {"values": values} for key, values in known.items()},
+        "dictionaries": {key: {"values": values} for key, values in (known | {"templates": [1, 2]}).items()},
         "parameters": {
             "path.agent_id": agents,
             "query.seat": agents,
             "query.team": teams,
             "path.message_id": messages,
+            "path.template_id": templates,
+            "body.version": templates,
             "body.message_id": messages,
             "body.message_ids[*]": messages,
             "body.audience.agents[*]": agents,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import aclosing
+from datetime import datetime, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -18,11 +21,14 @@ from coachsim.errors import (
     InvalidInput,
     NotFound,
     RequestReused,
+    TemplateChanged,
+    TemplateFault,
     TooLate,
     UnknownAgent,
     UnknownGroup,
     UnknownMessage,
     UnknownSchedule,
+    UnknownTemplate,
 )
 from coachsim.floor import Floor
 from coachsim.models import Agent, AgentState
@@ -155,6 +161,83 @@ async def test_a_message_says_until_when_to_confirm_it(rig):
     assert message["ack_by"] == by
     with pytest.raises(InvalidInput):
         await rig.everything.send({"agents": ["a1"]}, "Confirm", request_id="two", ack_by=by)
+
+
+async def test_a_template_is_filled_in_for_whoever_it_is_for(rig):
+    client = rig.everything
+    text = "{{note}} {name} of {team}, it is {time}."
+    body = (await client.preview({"agents": ["a1"]}, template=text))["body"]
+    assert re.fullmatch(r"\{note\} Ann of Blue, it is \d\d:\d\d\.", body)
+    floor = await client.floor()
+    zone, now = ZoneInfo(floor["time_zone"]), datetime.fromisoformat(floor["now"])
+    assert body[-6:-1] in {(now - timedelta(minutes=gone)).astimezone(zone).strftime("%H:%M") for gone in (0, 1)}
+    assert (await client.preview({"filter": {"team": ["Green"]}}, template="All of {team}"))["body"] == "All of Green"
+    assert "body" not in await client.preview({"agents": ["a1"]})
+    for audience, wrong in (
+        ({"agents": ["a1", "a2"]}, "{name}"),
+        ({"agents": ["a1", "a3"]}, "{team}"),
+        ({"agents": ["a1"]}, "{agent}"),
+        ({"agents": ["a1"]}, "{"),
+    ):
+        with pytest.raises(TemplateFault) as refused:
+            await client.preview(audience, template=wrong)
+        assert refused.value.field == "template" and refused.value.message.endswith(".")
+    assert (await client.messages())["messages"] == []
+
+
+async def test_templates_are_kept_with_every_version(rig):
+    client = rig.everything
+    first = await client.new_template(" Morning\nbriefing ", " Good morning, {team}! ")
+    assert (first["title"], first["body"], first["placeholders"]) == (
+        "Morning briefing",
+        "Good morning, {team}!",
+        ["team"],
+    )
+    assert (first["owner"], first["version"], first["shared"], first["hidden"]) == ("sup", 1, False, False)
+    number = first["template_id"]
+    changed = await client.change_template(number, "Briefing", "Good morning!", shared=True, version=1)
+    assert [(one["version"], one["title"]) for one in changed["versions"]] == [(2, "Briefing"), (1, "Morning briefing")]
+    same = await client.change_template(number, "Briefing", "Good morning!", shared=True, version=2)
+    assert same["version"] == 2
+    with pytest.raises(TemplateChanged, match="sup has changed"):
+        await client.change_template(number, "Late", "Late", shared=True, version=1)
+    await client.delete_template(number)
+    await client.delete_template(number)
+    assert (await client.templates())["templates"] == []
+    (hidden,) = (await client.templates(hidden=True))["templates"]
+    assert (hidden["template_id"], hidden["version"], hidden["hidden"]) == (number, 3, True)
+    old = (await client.template(number))["versions"][-1]
+    back = await client.change_template(number, old["title"], old["body"], shared=True, version=3)
+    assert (back["title"], back["hidden"], back["version"], len(back["versions"])) == ("Morning briefing", False, 4, 4)
+    for refusal, arguments in (
+        (TemplateFault, ("New", "{nam}")),
+        (InvalidInput, (" ", "x")),
+        (InvalidInput, ("x", " ")),
+    ):
+        with pytest.raises(refusal):
+            await client.new_template(*arguments)
+    for ask in (client.template(99), client.delete_template(99)):
+        with pytest.raises(UnknownTemplate):
+            await ask
+    assert len((await client.templates())["templates"]) == 1
+
+
+async def test_the_last_ten_different_texts_are_at_hand_of_earlier_days_too(rig):
+    assert (await rig.everything.recent())["texts"] == []
+    for n in range(4):
+        await rig.everything.send({"agents": ["a1"]}, f"Text {n}", request_id=f"one {n}")
+    await rig.blue.send({"agents": ["a1"]}, "Another's", request_id="other")
+    host = rig.host
+    await host.settled()
+    host._put(host._ahead.tick(host.floor.day.ends_at))
+    await host.settled()
+    for n in (*range(4, 11), 2):
+        await rig.everything.send({"agents": ["a1"]}, f"Text {n}", request_id=f"two {n}")
+    told = await rig.everything.recent()
+    assert [one["body"] for one in told["texts"]] == [f"Text {n}" for n in (2, 10, 9, 8, 7, 6, 5, 4, 3, 1)]
+    times = [one["sent_at"] for one in told["texts"]]
+    assert times == sorted(times, reverse=True) and told["as_of"] == host.seq
+    assert [one["body"] for one in (await rig.blue.recent())["texts"]] == ["Another's"]
 
 
 async def test_the_same_request_sends_once(rig):

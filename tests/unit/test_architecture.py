@@ -17,7 +17,8 @@ LAYERS = [
     {"errors", "draws", "presence", "days"},
     {"when"},
     {"models", "settings", "faults", "intervals", "addresses"},
-    {"outcome"},
+    {"outcome", "templates"},
+    {"shelf"},
     {"state", "clock", "roster", "records", "scenario", "tally"},
     {"audience", "attention", "variants", "rota", "sends"},
     {"shifts", "minds", "scheduling"},
@@ -69,6 +70,7 @@ RESERVED = {
 
 # The rules, and what shows them: no clock, no input or output, no chance.
 PURE = {"errors", "when", "models", "days", "state", "audience", "scheduling", "floor", "views", "frames"}
+PURE |= {"templates", "shelf"}
 # A plan draws by key from its seed, and a player has the time that the plan gives it.
 PURE |= {"draws", "presence", "attention", "minds", "rota", "sends", "shifts", "plan", "engine"}
 # What follows from a plan, and what is counted of it.
