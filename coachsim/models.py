@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from coachsim.errors import InvalidInput
-from coachsim.when import When
+from coachsim.when import When, whole
 
 MAX_BODY = 1_000
 MAX_REASON = 25
@@ -159,6 +159,7 @@ class Audience:
                 field="audience",
             )
         (kind, value), *_ = data.items()
+        value = whole(value)
         match kind:
             case "agents":
                 return cls(agents=_strings(value, "agents"))
@@ -207,7 +208,7 @@ class Chase:
         """Reads ``{"after_min": 10, "times": 2}``; ``InvalidInput`` for anything else."""
         if not isinstance(data, dict) or data.keys() != {"after_min", "times"}:
             raise InvalidInput('Reminders are asked for as {"after_min": 10, "times": 2}.', field="chase")
-        after_min, times = data["after_min"], data["times"]
+        after_min, times = whole(data["after_min"]), whole(data["times"])
         if type(after_min) is not int or not 1 <= after_min <= MAX_CHASE_MIN:
             raise InvalidInput(
                 f"Reminders come after 1 to {MAX_CHASE_MIN} whole minutes. Choose another number.", field="chase"

@@ -75,6 +75,11 @@ class When:
         return {name: value for name, value in values.items() if value is not None}
 
 
+def whole(value: Any) -> Any:
+    """12.0 is 12: to JSON they are the same number. Anything else stays what it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def moment(value: Any, *, what: str, field: str) -> int | None:
     """An ISO 8601 time with its zone in µs; None stays None. Raises ``InvalidInput`` naming ``what`` it is to be."""
     if value is None:

@@ -8,17 +8,13 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from coachsim.errors import InvalidInput
+from coachsim.when import whole
 
 MAX_ID = (1 << 63) - 1
 MAX_TOASTS = 1_000
 
 
-def _whole(value: Any) -> Any:
-    """12.0 is 12: to JSON they are the same number."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-Id = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=MAX_ID)]
+Id = Annotated[int, BeforeValidator(whole), Field(ge=0, le=MAX_ID)]
 
 
 class _Body(BaseModel):

@@ -17,7 +17,7 @@ import schemathesis
 AUTHORIZATION = "COACHSIM_TEST_AUTHORIZATION"
 #: What can be right by its shape and yet be refused: it depends on who is there, the clock, a whole file or braces.
 RULES = {"empty_audience", "roster_faults", "template_fault"}
-FIELDS_OF_RULES = {"as_of", "expires_at"}
+FIELDS_OF_RULES = {"as_of", "expires_at", "ack_by"}
 
 
 @cache

@@ -179,6 +179,13 @@ def test_a_rule_that_cannot_be_is_refused(wrong):
     assert refused.value.field == "chase"
 
 
+def test_whole_numbers_may_be_written_as_json_writes_them():
+    assert Chase.from_json({"after_min": 10.0, "times": 1.0}) == Chase.from_json({"after_min": 10, "times": 1})
+    assert Audience.from_json({"unread_of": 17.0}) == Audience(unread_of=17)
+    with pytest.raises(InvalidInput):
+        Audience.from_json({"unread_of": 17.5})
+
+
 def test_a_reminder_has_no_rule_of_its_own():
     desk = Desk()
     first = desk.send("a1")

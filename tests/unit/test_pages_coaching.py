@@ -158,7 +158,7 @@ async def test_what_the_floor_refuses_is_a_sentence_and_no_trouble(browser) -> N
 
 
 async def test_an_error_in_a_callback_is_on_the_page_and_in_the_log(browser, caplog) -> None:
-    async def broken(_audience):
+    async def broken(_audience, **_more):
         raise ZeroDivisionError("no such luck")
 
     browser.page.client.preview = broken
