@@ -11,6 +11,7 @@ import traitlets
 from ipywidgets import widget_serialization
 
 from coachsim.errors import CoachsimError, InvalidInput
+from coachsim.pages import texts
 from coachsim.pages.agent_grid import AgentGrid
 from coachsim.pages.board import Board, Json
 from coachsim.pages.feed import Feed
@@ -76,9 +77,8 @@ class CoachingPage(Page):
     template = traitlets.Unicode(styled("coaching")).tag(sync=True)
     components = traitlets.Dict(
         {
-            "send-dialog": text("send_dialog.vue"),
-            "message-card": text("message_card.vue"),
-            "scheduled-list": text("scheduled_list.vue"),
+            name: text(name.replace("-", "_") + ".vue")
+            for name in ("send-dialog", "message-card", "scheduled-list", "templates-menu")
         }
     ).tag(sync=True)
     grid = traitlets.Any().tag(sync=True, **widget_serialization)
@@ -175,15 +175,17 @@ class CoachingPage(Page):
     def vue_ask_preview(self, data: Json) -> None:
         """Who an audience would be now, for the confirmation."""
         times = (str(data.get("expires") or ""), str(data.get("confirm_by") or ""))
-        self._in_background(self._preview_now(str(data["ticket"]), data["audience"], *times))
+        self._in_background(self._preview_now(str(data["ticket"]), data["audience"], *times, data.get("template")))
 
-    async def _preview_now(self, ticket: str, audience: Json, expires: str, confirm_by: str) -> None:
+    async def _preview_now(
+        self, ticket: str, audience: Json, expires: str, confirm_by: str, template: str | None
+    ) -> None:
         answer: Json = {"ticket": ticket}
         try:
             floor = await self.client.floor() if expires or confirm_by else {}
             answer["expires_at"] = coming(expires, floor, "expires_at", "expiry")
             answer["ack_by"] = coming(confirm_by, floor, "ack_by", "time to confirm by")
-            answer["preview"] = await self.client.preview(audience)
+            answer["preview"] = await self.client.preview(audience, template=template)
         except CoachsimError as error:
             answer["error"] = {"code": error.code, "message": error.message}
         self._tell("previewed", answer)
@@ -224,6 +226,13 @@ class CoachingPage(Page):
         except CoachsimError as error:
             answer["error"] = error.message
         self._tell("withdrawn", answer)
+
+    def vue_ask_texts(self, data: Json) -> None:
+        """The templates menu was opened, or something was chosen in it."""
+        self._in_background(self._texts_now(data))
+
+    async def _texts_now(self, asked: Json) -> None:
+        self._tell("texts", {"said": await texts.answered(self.client, asked)})
 
     def vue_set_pace(self, data: Json) -> None:
         """On a practice floor: another speed, a pause, or the end of one."""
