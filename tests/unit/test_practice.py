@@ -11,7 +11,7 @@ from datetime import date
 import pytest
 
 from coachsim.client import LocalClient
-from coachsim.days import HOUR, MINUTE, SECOND
+from coachsim.days import HOUR, MINUTE, SECOND, to_iso
 from coachsim.engine import PLAN
 from coachsim.errors import InvalidInput, SeatTaken, UnknownAgent, WrongFolder
 from coachsim.floor import Floor
@@ -99,6 +99,19 @@ async def test_people_send_and_virtual_agents_read(practice):
     )
     await until(lambda: len(readers) > sent["recipients"] // 2, "half of them read")
     assert {event.actor for event in readers} == {PLAN}
+
+
+async def test_what_is_scheduled_goes_out_in_paced_time_and_virtual_agents_read_it(practice):
+    client = LocalClient(practice.host, actor="sup", practice=practice)
+    due = practice.host.now() + HOUR
+    readers = []
+    practice.host.watch(lambda event: readers.append(event) if isinstance(event, Read) else None)
+    planned = await client.schedule({"everyone": True}, "Later", {"at": to_iso(due)}, request_id="later")
+    schedule = practice.host.floor.schedules
+    await until(lambda: schedule[planned["schedule_id"]].message_id is not None, "the release")
+    message_id = schedule[planned["schedule_id"]].message_id
+    assert practice.host.floor.messages[message_id].message.sent_at == due
+    await until(lambda: any(message_id in event.message_ids for event in readers), "somebody reads it")
 
 
 async def test_what_is_due_at_the_moment_of_a_pause_happens_after_it(practice):
