@@ -152,7 +152,7 @@ function openDialog(opener) {
 	if (!ended && inbox.present) dialog.show(inbox.messages, opener);
 }
 
-// Told at opening, at every arrival, and when a hidden tab with its dialog open comes into view.
+// Told at opening, at arrivals, and when a hidden tab with its dialog open is seen.
 function reportReading() {
 	if (!dialog.open || !visible() || !inbox.unread.some((message) => message.seq <= dialog.through)) return;
 	readThrough = dialog.through;

@@ -241,6 +241,10 @@ async def test_the_agents_page(server, browser, page_log, audit):
         await expect(page.get_by_text("Offline: reconnecting…")).to_be_visible()
         await choose(page, "Back")
         await expect(page.get_by_role("alert")).to_contain_text("could not be reached")
+        lines = (
+            "button => { const all = new Range(); all.selectNodeContents(button); return all.getClientRects().length }"
+        )
+        assert await page.get_by_role("alert").get_by_role("button", name="Close").evaluate(lines) == 1
         await audit.look_at(page, "agent, offline, a change refused")
         await fits(page, PHONE)
         await page.context.close()
