@@ -119,7 +119,11 @@ async def test_what_cannot_be_filled_in_is_refused_before_it_is_sent_and_stays_i
     await everyone.click()
     asked = sup.get_by_role("dialog", name="Send to 25 agents?")
     await expect(asked.locator("blockquote")).to_have_text(re.compile(r"^All of Blue at \d\d:\d\d$"))
+    await asked.get_by_label("Send when").select_option(label="when enough are logged in")
+    await button(asked, "OK").click()
+    await expect(asked.get_by_role("alert")).to_contain_text("{time} is filled in now, and this goes out later.")
     await button(asked, "Cancel").click()
+    assert walk.ask("/api/schedules")["schedules"] == []
     assert len(walk.ask("/api/messages")["messages"]) == before
 
     # What is put after it is text, braces and all; without braces the box is no template any more.
