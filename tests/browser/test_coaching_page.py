@@ -283,6 +283,7 @@ async def test_who_has_not_read_it_is_told_again_by_hand_and_both_are_one_row(se
 async def test_a_message_is_scheduled_shown_until_it_goes_out_and_can_be_withdrawn(server, page):
     audit = Audit()
     host = server.site.host
+    await host.do(Floor.set_state, "a003", IN, actor="a003")
     await filter_team(page, "Violet")
     for body in ("See you all", "Not needed after all"):
         await message_box(page).fill(body)
@@ -292,7 +293,7 @@ async def test_a_message_is_scheduled_shown_until_it_goes_out_and_can_be_withdra
         send = dialog.get_by_label("Send when")
         if body == "See you all":
             await send.select_option("when enough are logged in")
-            await dialog.get_by_label("Per cent logged in").fill("2")
+            await dialog.get_by_label("Per cent logged in").fill("4")
         else:
             await send.select_option("at a time")
             await expect(dialog.get_by_label("Day and time to send at")).to_have_value(re.compile(r"^\d{4}-\d\d-\d\dT"))
@@ -303,14 +304,14 @@ async def test_a_message_is_scheduled_shown_until_it_goes_out_and_can_be_withdra
         await expect(message_box(page)).to_have_value("")
     rows = page.get_by_role("list", name="Scheduled").get_by_role("listitem")
     await expect(rows).to_have_count(2)
-    await expect(rows.filter(has_text="See you all")).to_contain_text("Sends when 2 % are logged in, until")
+    await expect(rows.filter(has_text="See you all")).to_contain_text("Sends when 4 % are logged in, until")
     await audit.look_at(page, "coaching, scheduled")
 
     await rows.get_by_role("button", name="Withdraw: Not needed after all").press("Enter")
     await expect(button(rows, "Yes, withdraw")).to_be_focused()
     await page.keyboard.press("Enter")
     await expect(rows).to_have_count(1)
-    await host.do(Floor.set_state, "a003", IN, actor="a003")
+    await host.do(Floor.set_state, "a008", IN, actor="a008")
     await expect(page.get_by_role("article").filter(has_text="See you all")).to_contain_text("of 50 read")
     await expect(rows).to_have_count(0)
     assert newest(server).message.body == "See you all"

@@ -120,7 +120,9 @@ async def saved(page: Page, button: str, folder: Path) -> Path:
 async def test_an_analyst_sees_the_floor_with_counts_and_takes_it_along(server, browser, page_log, tmp_path):
     page = await opened(server, browser, page_log, "ana")
     assert "Leeds floor" in await page.locator("header.top").inner_text()
-    assert re.search(r"data as of \d\d:\d\d", await page.get_by_role("status", name="Data").inner_text())
+    assert re.search(
+        r"data as of (\w+ \d+ \w+, )?\d\d:\d\d", await page.get_by_role("status", name="Data").inner_text()
+    )
     assert "2 messages to 4 agents" in await figure(page, "Sent")
     assert "80 %" in await figure(page, "Unread so far") and "4 of 5 not read" in await figure(page, "Unread so far")
     assert "0 of 5" in await figure(page, "Lost so far")
