@@ -70,7 +70,9 @@ class Question:
             self.only("list_contains($days, deliveries.day)", days=wanted)
         if (wanted := names(teams, "teams")) is not None:
             self.only("list_contains($teams, deliveries.team)", teams=wanted)
-        if message_ids is not None:
+        if message_ids is not None and len(message_ids) == 1:
+            self.only("deliveries.message_id = $message_id", message_id=message_ids[0])
+        elif message_ids is not None:
             # The bounds let the database skip all that lies outside, which a set alone does not.
             bounds = "deliveries.message_id BETWEEN list_min($message_ids) AND list_max($message_ids)"
             self.only(f"{bounds} AND list_contains($message_ids, deliveries.message_id)", message_ids=message_ids)
