@@ -23,6 +23,7 @@ from coachsim.views import Json
 from coachsim.when import When, moment
 
 if TYPE_CHECKING:
+    from coachsim.adviser import Adviser
     from coachsim.practice import Practice
 
 HEARTBEAT_S = 15.0
@@ -48,6 +49,12 @@ class FloorClient(Protocol):
 
     async def preview(self, audience: Mapping[str, Any], *, template: str | None = None) -> Json:
         """Who an audience would be now, and as ``body`` what a ``template`` would be for them now. Sends nothing."""
+
+    async def advice(self, audience: Mapping[str, Any], *, priority: str = "normal", by: str | None = None) -> Json:
+        """What a message to an audience can be expected to come to, now and at a better time today, if there is one.
+
+        ``by`` is until when reading counts; without it, until most of today's work is done.
+        """
 
     async def send(
         self,
@@ -129,6 +136,7 @@ class LocalClient:
         roles: Collection[str] = ("supervisor",),
         agent_id: str | None = None,
         templates: Keeper | None = None,
+        adviser: Adviser | None = None,
     ) -> None:
         self._host = host
         self._practice = practice
@@ -137,6 +145,7 @@ class LocalClient:
         self._roles = tuple(roles)
         self._agent_id = agent_id
         self._templates = templates or KeptInMemory(host.now)
+        self._adviser = adviser
 
     def _answer(self, data: Json) -> Json:
         return data | {"as_of": self._host.seq}
@@ -186,6 +195,19 @@ class LocalClient:
         zone = ZoneInfo(floor.day.time_zone if floor.day else self._host.settings.time_zone)
         time = to_datetime(self._host.now(), zone).strftime("%H:%M")
         return found | {"body": templates.filled(template, [(agent.name, agent.team) for agent in agents], time)}
+
+    async def advice(self, audience: Mapping[str, Any], *, priority: str = "normal", by: str | None = None) -> Json:
+        """What a message to an audience can be expected to come to, now and at a better time today."""
+        if self._adviser is None:
+            # Imported here: it brings the model of attention, which a floor does without until somebody asks.
+            from coachsim.adviser import Adviser
+
+            self._adviser = Adviser(self._host, practice=self._practice)
+        agent_ids = self._host.floor.resolve(Audience.from_json(audience), self._scope)
+        urgent, until = _priority(priority) is Priority.URGENT, moment(by, what="time to read by", field="by")
+        if until is not None and until <= self._host.now():
+            raise InvalidInput("The time to read by has passed already. Choose a later one.", field="by")
+        return self._answer(await self._adviser.advise(agent_ids, urgent=urgent, by=until))
 
     async def send(
         self,

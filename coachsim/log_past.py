@@ -194,3 +194,37 @@ def _deliveries(cursor: DuckDBPyConnection, where: str) -> list[Delivery]:
         Delivery(mid, agent_id, team, sent_at, AgentState(state), toasted, notified, read, acked, lost, gone)
         for mid, agent_id, team, sent_at, state, toasted, notified, read, acked, lost, gone in rows
     ]
+
+
+def presence(cursor: DuckDBPyConnection, label: str, most: int) -> dict[str, Any]:
+    """Where everybody was on the last ``most`` closed days of the same kind as ``label``, working days or weekends.
+
+    Columns as arrays: ``agent_id``, ``day`` (counted from 0, the oldest first), ``moment`` (µs since that day began),
+    ``state`` and ``reason``; by day, agent and time. Who was there as a day began has a row at 0.
+    """
+    found: dict[str, Any] = cursor.execute(
+        """
+        WITH last AS (
+            SELECT began_at, coalesce(lead(began_at) OVER (ORDER BY began_at), cleared_at) AS ends_at, day
+            FROM closed_days
+        ),
+        alike AS (
+            SELECT *, row_number() OVER (ORDER BY began_at) - 1 AS n
+            FROM (
+                SELECT * FROM last WHERE (isodow(CAST(day AS DATE)) > 5) = (isodow(CAST($label AS DATE)) > 5)
+                ORDER BY began_at DESC LIMIT $most
+            )
+        ),
+        known AS (SELECT agent_id, n, began_at FROM (SELECT DISTINCT agent_id FROM closed_state_changes), alike)
+        SELECT known.agent_id, n AS day, 0 AS moment, state, reason, 0 AS seq
+        FROM known ASOF JOIN closed_state_changes AS before
+            ON known.agent_id = before.agent_id AND known.began_at > before.changed_at
+        WHERE state <> 'logged_out'
+        UNION ALL
+        SELECT agent_id, n, epoch_us(changed_at) - epoch_us(began_at), state, reason, seq
+        FROM closed_state_changes JOIN alike ON changed_at >= began_at AND changed_at < ends_at
+        ORDER BY day, agent_id, moment, seq
+        """,
+        {"label": label, "most": most},
+    ).fetchnumpy()
+    return found

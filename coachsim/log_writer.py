@@ -290,6 +290,11 @@ class LogWriter:
         with self._reading() as cursor:
             return log_past.bodies(cursor, sender, most)
 
+    def past_presence(self, label: str, most: int) -> dict[str, Any]:
+        """Where everybody was on the last closed days of the same kind as the day ``label``, as columns."""
+        with self._reading() as cursor:
+            return log_past.presence(cursor, label, most)
+
     def backup(self, path: Path | str) -> None:
         """Writes a consistent copy of the log to ``path`` while the log goes on. Never overwrites a file."""
         path = Path(path)

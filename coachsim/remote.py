@@ -101,6 +101,12 @@ class RemoteClient:
         more = {} if template is None else {"template": template}
         return await self._ask("POST", "/api/messages/preview", body={"audience": dict(audience)} | more)
 
+    async def advice(self, audience: Mapping[str, Any], *, priority: str = "normal", by: str | None = None) -> Json:
+        """What a message can be expected to come to, now and at a better time today."""
+        more = {} if by is None else {"by": by}
+        body = {"audience": dict(audience), "priority": priority} | more
+        return await self._ask("POST", "/api/messages/advice", body=body)
+
     async def send(
         self,
         audience: Mapping[str, Any],

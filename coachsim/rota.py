@@ -52,6 +52,14 @@ class Rota:
         """The places of the changes in the order in which they happen: by time, then row."""
         return np.argsort(self.at, kind="stable")
 
+    def later(self, row: Ints, at: int) -> tuple[Ints, Ints]:
+        """The changes of each row after a moment: the place in ``row`` that each is of, and its own place."""
+        base = row * self.length
+        first = np.searchsorted(self._keys, base + at, side="right")
+        count = np.searchsorted(self._keys, base + self.length, side="left") - first
+        of = np.repeat(np.arange(len(row)), count)
+        return of, np.arange(len(of)) + np.repeat(first - np.append(0, np.cumsum(count))[:-1], count)
+
     def told(self, row: Ints, at: Ints) -> tuple[Codes, Ints]:
         """The state of each row at a moment, what changes at that very moment included; and the first moment from then
         on at which it is logged in, or NEVER."""

@@ -78,7 +78,7 @@ class CoachingPage(Page):
     components = traitlets.Dict(
         {
             name: text(name.replace("-", "_") + ".vue")
-            for name in ("send-dialog", "message-card", "scheduled-list", "templates-menu")
+            for name in ("send-dialog", "send-advice", "message-card", "scheduled-list", "templates-menu")
         }
     ).tag(sync=True)
     grid = traitlets.Any().tag(sync=True, **widget_serialization)
@@ -189,6 +189,17 @@ class CoachingPage(Page):
         except CoachsimError as error:
             answer["error"] = {"code": error.code, "message": error.message}
         self._tell("previewed", answer)
+
+    def vue_ask_advice(self, data: Json) -> None:
+        """The confirmation is open: what the message can be expected to come to, and when it would do better."""
+        self._in_background(self._advise_now(str(data["ticket"]), data["audience"], data["priority"], data.get("by")))
+
+    async def _advise_now(self, ticket: str, audience: Json, priority: str, by: str | None) -> None:
+        try:
+            advice = await self.client.advice(audience, priority=priority, by=by)
+        except CoachsimError as error:
+            advice = {"error": error.message}
+        self._tell("advised", {"ticket": ticket, "advice": advice})
 
     def vue_send_message(self, data: Json) -> None:
         """OK was pressed."""

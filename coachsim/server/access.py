@@ -70,6 +70,7 @@ TABLE = (
     _line("GET", "/api/floor", "*", "teams", "FloorNow"),
     _desk("GET", "/api/agents", "Agents"),
     _desk("POST", "/api/messages/preview", "Preview"),
+    _desk("POST", "/api/messages/advice", "AdviceOn"),
     _desk("POST", "/api/messages", "Messages"),
     _desk("GET", "/api/messages", "Messages"),
     _desk("GET", "/api/messages/{message_id}/deliveries", "Deliveries"),

@@ -7,7 +7,7 @@ from typing import Any
 from coachsim.errors import InvalidInput
 from coachsim.models import AgentState
 from coachsim.server.base import ApiHandler
-from coachsim.server.schemas import PreviewBody, SendBody, id_in_path, parse
+from coachsim.server.schemas import AdviceBody, PreviewBody, SendBody, id_in_path, parse
 
 Json = dict[str, Any]
 _FILTERS = ("campaign", "list", "team", "queue", "state")
@@ -52,6 +52,15 @@ class Preview(ApiHandler):
         """Who an audience would be now."""
         body = parse(PreviewBody, self.request.body)
         return await self.site.client(self.who).preview(body.audience, template=body.template)
+
+
+class AdviceOn(ApiHandler):
+    """POST /api/messages/advice"""
+
+    async def on_post(self) -> Json:
+        """What a message can be expected to come to, now and later."""
+        body = parse(AdviceBody, self.request.body)
+        return await self.site.client(self.who).advice(body.audience, priority=body.priority, by=body.by)
 
 
 class Messages(ApiHandler):

@@ -28,6 +28,14 @@ class PreviewBody(_Body):
     template: str | None = None
 
 
+class AdviceBody(_Body):
+    """POST /api/messages/advice"""
+
+    audience: dict[str, Any]
+    priority: str = "normal"
+    by: str | None = None
+
+
 class SendBody(_Body):
     """POST /api/messages"""
 

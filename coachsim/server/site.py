@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_server.auth.identity import IdentityProvider
 
+from coachsim.adviser import ATTENTION_FILE, Adviser
 from coachsim.client import LocalClient
 from coachsim.host import FloorHost
 from coachsim.keeping import Keeping
@@ -90,6 +91,7 @@ class Site:
         self.throttle = Throttle()
         self.comings = Comings(store)
         self.templates = KeptTemplates(store)
+        self.adviser = Adviser(host, practice=practice, attention_file=options.data_dir / ATTENTION_FILE)
         self.rates = Rates(host.settings.requests_per_second)
         self.streams = Streams(host, self.still, self._plays)
         self.seats = Seats(practice, self.streams, self.still, patience=options.seat_patience)
@@ -104,6 +106,7 @@ class Site:
         self._outside: dict[str, str] = {}
         self._sign_out_watchers: list[Callable[[], None]] = [self.streams.check, self.seats.signed_out]
         self._unwatch = host.watch(self._on_event)
+        self.adviser.keep_ready()
         self._looking = asyncio.create_task(self._look())
         # A practice floor's days are nobody's record: they are not archived.
         self.keeping = Keeping(host, options.data_dir) if practice is None else None
@@ -144,6 +147,7 @@ class Site:
             roles=in_order(account.roles),
             agent_id=account.agent_id,
             templates=self.templates,
+            adviser=self.adviser,
         )
 
     def _plays(self, agent_id: str) -> bool:
@@ -207,6 +211,7 @@ class Site:
         self._looking.cancel()
         if self.keeping is not None:
             await self.keeping.close()
+        await self.adviser.close()
         self.stalls.close()
         self.hashing.close()
         self._unwatch()

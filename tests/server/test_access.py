@@ -28,6 +28,7 @@ EXPECTED = {
     "GET /api/floor": "agent supervisor analyst trainer telephony admin",
     "GET /api/agents": "supervisor",
     "POST /api/messages/preview": "supervisor",
+    "POST /api/messages/advice": "supervisor",
     "POST /api/messages": "supervisor",
     "GET /api/messages": "supervisor",
     "GET /api/messages/{message_id}/deliveries": "supervisor",

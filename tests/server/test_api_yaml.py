@@ -21,6 +21,7 @@ OPERATIONS = {
 }
 MODELS = {
     ("POST", "/api/messages/preview"): schemas.PreviewBody,
+    ("POST", "/api/messages/advice"): schemas.AdviceBody,
     ("POST", "/api/messages"): schemas.SendBody,
     ("POST", "/api/schedules"): schemas.ScheduleBody,
     ("POST", "/api/templates"): schemas.NewTemplateBody,
@@ -84,6 +85,8 @@ def test_answers_have_the_shapes_that_are_described(served: Served):
         promised(sup.get("/api/agents"), "GET", "/api/agents")
         everyone = {"audience": {"everyone": True}}
         promised(sup.post("/api/messages/preview", json=everyone), "POST", "/api/messages/preview")
+        for more in ({}, {"priority": "urgent", "by": None}, {"by": "2020-01-01T00:00:00Z"}):
+            promised(sup.post("/api/messages/advice", json=everyone | more), "POST", "/api/messages/advice")
         draft = everyone | {"body": "Hello", "request_id": "1", "ack_required": True}
         sent = promised(sup.post("/api/messages", json=draft), "POST", "/api/messages")
         promised(sup.post("/api/messages", json=draft | {"body": ""}), "POST", "/api/messages")

@@ -103,6 +103,23 @@ async def test_agents_are_the_active_ones_in_scope_that_match(rig):
     assert (row["state"], row["connected"], row["unread"], row["queues"]) == ("logged_in", True, 0, ["Sales", "Care"])
 
 
+async def test_advice_says_what_to_expect_of_those_who_are_there_and_sends_nothing(rig):
+    await rig.log_in("a1")
+    before = rig.host.seq
+    said = await rig.everything.advice({"filter": {"team": ["Blue", "Green"]}}, priority="urgent")
+    assert rig.host.seq == before
+    assert said["now"]["logged_in"] == 1
+    assert 0 < said["now"]["read_rate"] <= 0.25
+    assert (said["better"], said["past_days"]) == (None, 0)
+    assert [one["name"] for one in said["in_before"]["hardly"]] == ["Bo", "Cy", "Di"]
+    assert said["load"] == {"least": 0, "median": 0, "most": 0, "level": 22, "over": 0}
+    assert [one["name"] for one in (await rig.blue.advice({"everyone": True}))["in_before"]["hardly"]] == ["Bo"]
+    with pytest.raises(UnknownAgent):
+        await rig.blue.advice({"agents": ["a3"]})
+    with pytest.raises(InvalidInput, match="passed already"):
+        await rig.everything.advice({"everyone": True}, by=to_iso(rig.host.now() - HOUR))
+
+
 async def test_a_preview_says_who_and_sends_nothing(rig):
     await rig.log_in("a1")
     await rig.agent("a2", (Floor.set_state, AgentState.LOGGED_IN))

@@ -21,7 +21,8 @@ LAYERS = [
     {"shelf"},
     {"state", "clock", "roster", "records", "scenario", "tally"},
     {"audience", "attention", "variants", "rota", "sends"},
-    {"shifts", "minds", "scheduling"},
+    {"shifts", "minds", "scheduling", "habits"},
+    {"advice"},
     {"floor", "plan"},
     {"views", "engine", "evaluate"},
     {"log", "frames", "enact"},  # the log answers for a closed day in the shapes of views
@@ -32,6 +33,7 @@ LAYERS = [
     {"fitting"},
     {"charts"},
     {"practice"},
+    {"adviser"},
     {"client"},
     {"remote"},
     {"server", "pages"},
@@ -46,7 +48,7 @@ RESERVED = {
     "jupyter_server_proxy": {"server"},
     "prometheus_client": {"server"},
     "argon2": {"server"},
-    "pydantic": {"server", "scenario", "faults", "fitting"},
+    "pydantic": {"server", "scenario", "faults", "fitting", "adviser"},
     "sqlite3": {"server"},
     "voila": {"server"},  # in a kernel, importing it takes 8 s
     "ipywidgets": {"pages"},
@@ -59,7 +61,7 @@ RESERVED = {
     "duckdb": {"log"},
     "pyarrow": {"log", "records"},
     "pandas": {"log", "analysis", "experiment", "fitting"},
-    "scipy": {"intervals", "fitting"},
+    "scipy": {"intervals", "fitting", "advice"},
     "tqdm": {"experiment"},
     "distributed": {"experiment"},
     "altair": {"charts", "pages"},
@@ -74,7 +76,7 @@ PURE |= {"templates", "shelf"}
 # A plan draws by key from its seed, and a player has the time that the plan gives it.
 PURE |= {"draws", "presence", "attention", "minds", "rota", "sends", "shifts", "plan", "engine"}
 # What follows from a plan, and what is counted of it.
-PURE |= {"outcome", "evaluate", "enact", "tally", "intervals"}
+PURE |= {"outcome", "evaluate", "enact", "tally", "intervals", "habits", "advice"}
 IMPURE = {"asyncio", "io", "logging", "os", "pathlib", "random", "secrets", "socket", "sys", "threading", "time"}
 
 

@@ -1,0 +1,238 @@
+"""Adviser: when to send, on a floor that lives. It looks up what ``coachsim.advice`` has to know, and answers as JSON.
+
+Computing happens in a thread, one advice at a time: nobody waits for it but who asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from coachsim import advice, habits
+from coachsim.advice import Advice, Prospect, Waiting
+from coachsim.days import to_iso
+from coachsim.draws import keys
+from coachsim.errors import CoachsimError
+from coachsim.habits import Habits, Now
+from coachsim.host import FloorHost
+from coachsim.models import DayBegan, Event
+from coachsim.outcome import NEVER, STATES
+from coachsim.plan import draw
+from coachsim.scenario import Attention, Policy
+from coachsim.state import AgentRow
+
+if TYPE_CHECKING:
+    from coachsim.practice import Practice
+
+Json = dict[str, Any]
+PAST_DAYS = 20
+"""So many days of the same kind, working days or weekends, are looked back on: four weeks."""
+ATTENTION_FILE = "attention.toml"
+"""In a floor's data folder: the attention learned from its log, as ``coachsim fit --out`` writes it."""
+_MICROS = 1_000_000
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    attention: Attention
+    policy: Policy
+    source: str
+    stands_on: str
+
+
+class Adviser:
+    """Advises on messages to agents of ``host``'s floor.
+
+    ``attention_file`` may hold the attention that was learned from its log; on a practice floor, it is the scenario's.
+    """
+
+    def __init__(
+        self, host: FloorHost, *, practice: Practice | None = None, attention_file: Path | None = None
+    ) -> None:
+        self._host = host
+        self._practice = practice
+        self._file = attention_file
+        self._habits: tuple[str, Habits] | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._ready: asyncio.Task[None] | None = None
+        self._unwatch: Callable[[], None] = _nothing
+
+    def keep_ready(self) -> None:
+        """Looks up the past days now and after each night, so that nobody has to wait for that. Ended by ``close``."""
+        self._unwatch = self._host.watch(self._on_event)
+        self._ready = asyncio.create_task(self._prepare())
+
+    async def close(self) -> None:
+        """Ends what ``keep_ready`` began, when the log is not being read any more."""
+        self._unwatch()
+        if self._ready is not None:
+            await self._ready
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, DayBegan) and (self._ready is None or self._ready.done()):
+            self._ready = asyncio.create_task(self._prepare())
+
+    async def _prepare(self) -> None:
+        async with self._one_at_a_time:
+            day = self._host.floor.day
+            try:
+                if day is not None:
+                    await self._usual(day.day)
+            except CoachsimError as error:  # whoever asks for advice is told
+                _logger.warning("the past days could not be looked up: %s", error)
+
+    async def advise(self, agent_ids: Sequence[str], *, urgent: bool, by: int | None) -> Json:
+        """What a message to these agents can be expected to come to, now and at a better moment, until ``by`` (µs)."""
+        async with self._one_at_a_time:
+            floor = self._host.floor
+            day = floor.day
+            assert day is not None
+            at, began_at = self._host.now(), day.began_at
+            rows = [floor.agents[agent_id] for agent_id in agent_ids]
+            now = _now(rows, at - began_at, day.ends_at - began_at, began_at)
+            waiting = _waiting(rows, began_at)
+            usual = await self._usual(day.day)
+            model = await asyncio.to_thread(self._model)
+            found = await asyncio.to_thread(
+                advice.advise,
+                usual.only(agent_ids),
+                now,
+                keys(agent_ids),
+                waiting,
+                model.attention,
+                model.policy,
+                urgent=urgent,
+                by=None if by is None else by - began_at,
+            )
+        return _told(found, began_at, rows, model) | {"load": _load(waiting, model.attention)}
+
+    async def _usual(self, label: str) -> Habits:
+        if self._habits is None or self._habits[0] != label:
+            found = await asyncio.to_thread(self._played if self._practice else self._logged, label)
+            self._habits = (label, found)
+        return self._habits[1]
+
+    def _logged(self, label: str) -> Habits:
+        columns = self._host.writer.past_presence(label, PAST_DAYS)
+        agents, agent = np.unique(columns["agent_id"].astype(str), return_inverse=True)
+        reasons, reason = np.unique(np.ma.filled(columns["reason"], "").astype(str), return_inverse=True)
+        day, at = (np.asarray(columns[name], np.int64) for name in ("day", "moment"))
+        codes = {state.value: code for code, state in enumerate(STATES)}
+        state = np.array([codes[str(name)] for name in columns["state"]], np.int8)
+        days = int(day.max()) + 1 if len(day) else 0
+        row = day * max(len(agents), 1) + agent
+        order = np.lexsort((np.arange(len(row)), at, row))
+        changes = (row[order], at[order], state[order], reason[order])
+        length = int(at.max()) + 1 if len(at) else 1
+        return habits.of_changes(agents.tolist(), days, max(length, 26 * 3600 * _MICROS), reasons.tolist(), changes)
+
+    def _played(self, label: str) -> Habits:
+        """What a log would have, had the practice run for the days before: its people, on other days of theirs."""
+        assert self._practice is not None
+        scenario, seed = self._practice.scenario, self._practice.seed
+        today = date.fromisoformat(label)
+        before = [today - timedelta(days=n) for n in range(1, 7 * PAST_DAYS)]
+        alike = [day for day in before if (day.isoweekday() > 5) == (today.isoweekday() > 5)][:PAST_DAYS]
+        days = [draw(scenario, [seed], day=day) for day in reversed(alike)]
+        return habits.of_rotas([agent.agent_id for agent in days[0].active], [one.rota for one in days])
+
+    def _model(self) -> _Model:
+        if self._practice is not None:
+            scenario = self._practice.scenario
+            return _Model(scenario.attention, scenario.policy, "scenario", f"the practice's own, {scenario.name}")
+        policy = Policy.model_validate({"toast_seconds": float(self._host.settings.toast_seconds)})
+        usual = Attention.model_validate({})
+        if self._file is None or not self._file.exists():
+            return _Model(usual, policy, "default", "usual numbers, not learned from this floor yet")
+        try:
+            text = self._file.read_text(encoding="utf-8")
+            learned = Attention.model_validate(tomllib.loads(text)["attention"])
+        except (OSError, ValueError, KeyError, ValidationError) as error:
+            _logger.warning("%s cannot be used for advice: %s", self._file, error)
+            return _Model(usual, policy, "default", f"usual numbers, since {self._file.name} cannot be used")
+        said = text.partition("\n")[0].removeprefix("#").strip()
+        return _Model(
+            learned, policy, "learned", said[:1].lower() + said[1:] if said.startswith("Learned") else "learned"
+        )
+
+
+def _nothing() -> None:
+    """Nothing is watched."""
+
+
+def _now(rows: Sequence[AgentRow], at: int, length: int, began_at: int) -> Now:
+    def came(row: AgentRow) -> int:
+        if row.present_from is not None:
+            return max(0, row.present_from - row.present_before - began_at)
+        return 0 if row.present_before else NEVER
+
+    return Now(
+        at=at,
+        length=length,
+        state=np.array([STATES.index(row.state) for row in rows], np.int8),
+        reason=tuple(row.reason for row in rows),
+        since=np.array([(row.since or began_at) - began_at for row in rows], np.int64),
+        came=np.array([came(row) for row in rows], np.int64),
+    )
+
+
+def _waiting(rows: Sequence[AgentRow], began_at: int) -> Waiting:
+    def told(row: AgentRow) -> int:
+        moments = [one.notified_at for one in row.unread.values() if one.notified_at is not None]
+        return max(moments) - began_at if moments else NEVER
+
+    return Waiting(
+        some=np.array([bool(row.unread) for row in rows], np.bool_),
+        since=np.array([told(row) for row in rows], np.int64),
+        earlier=np.array([len(row.inbox) for row in rows], np.int64),
+    )
+
+
+def _told(found: Advice, began_at: int, rows: Sequence[AgentRow], model: _Model) -> Json:
+    def prospect(one: Prospect) -> Json:
+        return {
+            "at": to_iso(one.at + began_at),
+            "logged_in": round(one.logged_in),
+            "read_rate": round(one.read, 4),
+            "low": round(one.low, 4),
+            "high": round(one.high, 4),
+            "median_s": None if one.median is None else round(one.median / _MICROS),
+        }
+
+    surely, perhaps, hardly = advice.expected(found.chances)
+    away = [row.agent for row, gone in zip(rows, hardly.tolist(), strict=True) if gone]
+    return {
+        "by": to_iso(found.by + began_at),
+        "now": prospect(found.now),
+        "better": None if found.better is None else prospect(found.better),
+        "in_before": {
+            "surely": surely,
+            "perhaps": perhaps,
+            "hardly": [{"agent_id": agent.agent_id, "name": agent.name} for agent in away],
+        },
+        "attention": {"source": model.source, "stands_on": model.stands_on},
+        "past_days": found.days,
+        "repetitions": found.reps,
+    }
+
+
+def _load(waiting: Waiting, attention: Attention) -> Json:
+    level = advice.level(attention.fatigue)
+    sent = waiting.earlier
+    return {
+        "least": int(sent.min()),
+        "median": float(np.median(sent)),
+        "most": int(sent.max()),
+        "level": level,
+        "over": 0 if level is None else int((sent + 1 > level).sum()),
+    }
