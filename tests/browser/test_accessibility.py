@@ -293,6 +293,7 @@ async def test_the_coaching_page(server, browser, page_log, audit):
         await look_at_the_templates(page, audit)
         await page.get_by_role("searchbox", name="Search agents").fill("nobody of this name")
         await expect(page.get_by_text("No agent matches.")).to_be_visible()
+        await page.get_by_role("button", name="More", exact=True).click()
         await page.get_by_label("expires at").fill("03:01")
         await write(page, "Too late.")
         await page.get_by_role("searchbox", name="Search agents").fill("")

@@ -1,0 +1,139 @@
+"""When to send, in the confirmation: at lunch on a practice floor, where the time after it is advised and chosen."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, expect
+
+from coachsim.days import to_datetime
+from coachsim.floor import Floor
+from coachsim.models import AgentState, Audience, Draft
+from coachsim.server.app import Server
+from coachsim.server.site import Options
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(240),
+]
+
+WEEKDAY = Path(__file__).parents[2] / "data" / "scenarios" / "weekday.toml"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def server(tmp_path_factory):
+    """A floor on which it is half past twelve, and time goes on as on the wall."""
+    folder = tmp_path_factory.mktemp("advice")
+    text = WEEKDAY.read_text(encoding="utf-8").replace('"../roster.csv"', f'"{WEEKDAY.parents[1] / "roster.csv"}"')
+    (folder / "lunch.toml").write_text(text.replace('practice_from = "10:30"', 'practice_from = "12:30"'))
+    server = await Server.start(Options(folder / "data", port=0, practice=folder / "lunch.toml", speed=1.0))
+    yield server
+    await server.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(server, browser, page_log) -> Page:
+    page_log.expect("Unsatisfied version", "No satisfying version", "503", "mathjax", "404 (Not Found)", "Cannot send")
+    context = await browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB")
+    context.set_default_timeout(30_000)
+    page_log.watch(context)
+    page = await context.new_page()
+    await page.goto(server.url)
+    await page.get_by_role("button", name="Enter as supervisor", exact=True).click()
+    await expect(page.get_by_text("You are in as supervisor.")).to_be_visible()
+    await page.goto(f"{server.url}/coaching")
+    await expect(page.get_by_role("status", name="Connection")).to_have_text("live", timeout=90_000)
+    yield page
+    await context.close()
+
+
+async def write(page: Page, text: str) -> None:
+    await page.get_by_role("checkbox", name="everyone").check()
+    await page.get_by_role("textbox", name="Message", exact=True).fill(text)
+
+
+async def ask(page: Page):
+    await page.get_by_role("button", name=re.compile("^Send to all")).click()
+    return page.get_by_role("dialog")
+
+
+async def picture(page: Page, name: str) -> None:
+    if folder := os.environ.get("COACHSIM_PICTURES"):
+        await page.screenshot(path=f"{folder}/{name}.png")
+
+
+async def test_at_lunch_the_better_time_is_said_and_one_click_schedules_it_for_these_very_people(server, page):
+    host = server.site.host
+    await page.get_by_role("button", name="Filter", exact=True).click()
+    choices = page.get_by_role("group", name="Filter choices")
+    await choices.get_by_role("checkbox", name=re.compile("break")).check()
+    await choices.get_by_role("button", name="Done").click()
+    await page.get_by_role("textbox", name="Message", exact=True).fill("The new price list counts from today")
+    dialog = await ask(page)
+    said = dialog.locator(".advice")
+    await expect(said).to_contain_text(
+        re.compile(r"Now, 0 of \d+ logged in: expect \d+ % \(\d+–\d+\) read by \d\d:\d\d")
+    )
+    await expect(said).to_contain_text("half of all within")
+    await expect(said).to_contain_text("From the last 20 such days, and attention: the practice's own, Weekday.")
+    await picture(page, "advice")
+    later = said.get_by_role("button", name=re.compile(r"Send at \d\d:\d\d"))
+    time = (await later.inner_text()).removeprefix("Send at ")
+    at_lunch = {agent_id for agent_id, row in host.floor.agents.items() if row.state is AgentState.BREAK}
+    await later.click()
+    await expect(dialog.get_by_label("Send when")).to_have_value("at")
+    await expect(dialog.get_by_label("Day and time to send at")).to_have_value(re.compile(f"T{time}$"))
+    await dialog.get_by_role("button", name="OK").click()
+    await expect(page.get_by_text("✓ Scheduled")).to_be_visible()
+    (row,) = host.floor.schedules.values()
+    assert to_datetime(row.when.release_at, ZoneInfo("Europe/London")).strftime("%H:%M") == time
+    # Some may have come back since they were counted; by that time others will be on a break.
+    assert len(at_lunch - {*row.draft.audience.agents}) <= 2
+    assert row.draft.audience.filter is None
+
+
+async def test_a_time_to_confirm_by_says_who_will_be_in_before_it(page):
+    await write(page, "Please confirm")
+    await page.get_by_label("ask to confirm").check()
+    await page.get_by_label("Confirm by").fill("17:00")
+    dialog = await ask(page)
+    said = dialog.locator(".advice")
+    await expect(said).to_contain_text(
+        re.compile(r"read by 17:00.*In before 17:00: \d+ surely.*hardly \(.* and \d+ more\)", re.DOTALL)
+    )
+    await dialog.get_by_role("button", name="Cancel").click()
+
+
+async def test_ok_does_not_wait_for_the_advice(server, page):
+    await write(page, "At once")
+    adviser = server.site.adviser
+    async with adviser._one_at_a_time:  # as long as this is held, no advice is given
+        dialog = await ask(page)
+        await expect(dialog.locator(".advice")).to_have_text("Working out what to expect …")
+        await dialog.get_by_role("button", name="OK").click()
+        await expect(page.get_by_text("✓ Sent to 250 agents")).to_be_visible()
+
+
+async def test_one_message_too_many_is_warned_of_once(server, page):
+    host = server.site.host
+    for number in range(23):
+        draft = Draft(audience=Audience(agents=("a001",)), body=f"Number {number}", request_id=f"many {number}")
+        await host.do(Floor.send, draft, actor="supervisor")
+    await write(page, "And another")
+    dialog = await ask(page)
+    said = dialog.locator(".advice")
+    await expect(said).to_contain_text("1 of them have had more than 22 messages today")
+    await picture(page, "advice-load")
+    await dialog.get_by_role("button", name="OK").click()
+    await expect(page.get_by_text("✓ Sent to 250 agents")).to_be_visible()
+    await write(page, "And one more")
+    dialog = await ask(page)
+    await expect(said).to_contain_text("noticing falls off at about 22")
+    await expect(said).not_to_contain_text("have had more than")
