@@ -266,6 +266,22 @@ class CoachingPage(Page):
             self._tell("opened", {"message_id": message_id, "error": error.message})
             return
         self._tell("opened", {"message_id": message_id, "deliveries": rows})
+        await self._chances_now(message_id, rows)
+
+    async def _chances_now(self, message_id: int, rows: list[Json]) -> None:
+        """Of a message that is to be confirmed by a time that is still to come: whether those who have not been in
+        since will be before it."""
+        by = self.board.messages.get(message_id, {}).get("ack_by")
+        away = [row["agent_id"] for row in rows if not (row["notified_at"] or row["read_at"] or row["lost_at"])]
+        if not by or not away:
+            return
+        if datetime.fromisoformat(by) <= datetime.fromisoformat(self.board.floor_now()["now"]):
+            return
+        try:
+            said = (await self.client.advice({"agents": away}, by=by))["in_before"]
+        except CoachsimError as error:
+            said = {"error": error.message}
+        self._tell("chances", {"message_id": message_id, "chances": said | {"away": len(away)}})
 
     def vue_close_message(self, data: Json) -> None:
         """A message was folded up again."""

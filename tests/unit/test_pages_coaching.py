@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from coachsim.client import LocalClient
-from coachsim.days import to_datetime
+from coachsim.days import to_datetime, to_iso
 from coachsim.errors import InvalidInput, ServerUnavailable
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
@@ -88,6 +88,30 @@ async def test_a_reminder_is_previewed_and_sent_like_any_message(browser, host) 
     assert host.floor.messages[first].reminders == [sent["sent"]["message_id"]]
     refused = await browser.preview({"agents": ["a1"]}, confirm_by="soon")
     assert refused["error"]["message"].startswith("Write the time to confirm by")
+
+
+async def test_a_message_to_confirm_says_who_of_those_not_in_since_will_be_in_before_the_time(browser, host) -> None:
+    await host.do(Floor.connect, "a1", actor="a1")
+    await host.do(Floor.set_state, "a1", AgentState.LOGGED_IN, actor="a1")
+    assert host.floor.day is not None
+    sent = await browser.page.client.send(
+        {"everyone": True}, "By the night", request_id="r", ack_required=True, ack_by=to_iso(host.floor.day.ends_at)
+    )
+    await browser.wait_for("changed", lambda data: "messages" in data)
+    browser.press("open_message", message_id=sent["message_id"])
+    said = await browser.wait_for("chances", lambda data: data["message_id"] == sent["message_id"])
+    # No day is over: those who are out are taken to stay out.
+    assert [one["name"] for one in said["chances"].pop("hardly")] == ["Bo", "Cy", "Di"]
+    assert said["chances"] == {"away": 3, "surely": 0, "perhaps": 0}
+
+
+async def test_advice_is_told_for_the_confirmation_that_asked_for_it(browser) -> None:
+    browser.press("ask_advice", ticket="t1", audience={"agents": ["a1"]}, priority="normal", by=None)
+    told = await browser.wait_for("advised", lambda data: data["ticket"] == "t1")
+    assert told["advice"]["now"]["read_rate"] == 0
+    browser.press("ask_advice", ticket="t2", audience={"agents": ["nobody"]}, priority="normal", by=None)
+    told = await browser.wait_for("advised", lambda data: data["ticket"] == "t2")
+    assert told["advice"] == {"error": "There is no agent 'nobody'."}
 
 
 async def test_a_message_is_scheduled_on_the_floors_clock_shown_and_withdrawn(browser, host) -> None:
