@@ -111,6 +111,12 @@ async def test_a_time_to_confirm_by_says_who_will_be_in_before_it(page):
     await dialog.get_by_role("button", name="Cancel").click()
 
 
+async def test_the_read_curve_ends_at_the_floors_time_not_the_walls(page):
+    card = page.get_by_role("article").filter(has_text="Card payments work again")  # of 11:52
+    await card.get_by_role("button", name=re.compile("recipients and read curve")).click()
+    await expect(card.locator("svg text").last).to_have_text(re.compile("^12:3[0-9]$"))
+
+
 async def test_ok_does_not_wait_for_the_advice(server, page):
     await write(page, "At once")
     adviser = server.site.adviser
