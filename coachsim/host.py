@@ -89,7 +89,14 @@ class FloorHost:
         """
         data_dir.mkdir(parents=True, exist_ok=True)
         run = run or Run()
-        run = replace(run, site=settings.site, floor_name=settings.floor_name, time_zone=settings.time_zone)
+        shown = {"policy": {"toast_seconds": float(settings.toast_seconds)}}  # what a fit has to know of the desk
+        run = replace(
+            run,
+            site=settings.site,
+            floor_name=settings.floor_name,
+            time_zone=settings.time_zone,
+            detail=run.detail | shown,
+        )
         writer = await asyncio.to_thread(LogWriter.open, data_dir / LOG_FILE, run)
         try:
             _check_run(writer.run, run, data_dir)

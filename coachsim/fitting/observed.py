@@ -138,11 +138,19 @@ _SEATS = """
 
 
 def policy_of(log: MessageLog) -> Policy:
-    """How long toasts stayed: as the scenario that a simulated log was made of has it, else as by default."""
+    """How long toasts stayed: as the scenario that a simulated log was made of has it, or as the floor had it when its
+    log was begun; else as by default."""
     (detail,) = log.sql("SELECT detail FROM run")["detail"]
     try:
-        return Policy.model_validate(json.loads(detail)["scenario"]["policy"])
-    except (TypeError, KeyError, ValueError, ValidationError):  # what else the creator of a log had to say
+        known = json.loads(detail)
+        return Policy.model_validate(known.get("scenario", known)["policy"])
+    except (
+        TypeError,
+        AttributeError,
+        KeyError,
+        ValueError,
+        ValidationError,
+    ):  # what else the creator of a log had to say
         return Policy.model_validate({})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -11,9 +12,10 @@ from coachsim.adviser import Adviser
 from coachsim.client import LocalClient
 from coachsim.days import HOUR, MINUTE, to_iso
 from coachsim.errors import InvalidInput, UnknownAgent
+from coachsim.fitting.observed import policy_of
 from coachsim.floor import Floor
 from coachsim.host import LOG_FILE, FloorHost
-from coachsim.log import LogWriter
+from coachsim.log import LogWriter, open_log
 from coachsim.models import AgentState
 from coachsim.outcome import NEVER, STATES
 from coachsim.plan import draw
@@ -166,3 +168,11 @@ def test_the_log_tells_where_everybody_was_on_its_last_days(tmp_path):
         assert found >= planned
         # Beyond the plan there is only how somebody got to where a day has them as it begins.
         assert all(at == 0 for _, at, _, _ in found - planned)
+
+
+async def test_a_floors_log_says_how_long_its_toasts_stay(tmp_path, clock):
+    settings = replace(SETTINGS, toast_seconds=30)
+    host = await FloorHost.open(tmp_path / "slow", settings, clock=clock)
+    await host.close()
+    with open_log(tmp_path / "slow") as log:
+        assert policy_of(log).toast_seconds == 30
