@@ -36,7 +36,7 @@ help:
 setup: $(VENV)/.has-test
 
 serve: $(VENV)/.has-coachsim
-	@$(BIN)/coachsim serve --practice data/scenarios/weekday.toml $(ARGS)
+	@$(BIN)/coachsim serve --practice weekday $(ARGS)
 
 test: $(VENV)/.has-test $(VENV)/.has-browser $(VENV)/.has-nginx
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)

@@ -22,12 +22,12 @@ from playwright.async_api import Browser, Page, WebSocket, async_playwright, exp
 
 from benchmarks.harness import HEADER, line
 from benchmarks.served import agents
+from coachsim import bundled
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
 from coachsim.models import AgentState
 from coachsim.server import app
 from coachsim.server.accounts import Account, hash_password
-from coachsim.server.desk import dashboards
 from coachsim.server.site import Options
 
 PASSWORD = "only for this benchmark"
@@ -126,13 +126,11 @@ async def floor_of(number: int, browser: Browser) -> AsyncIterator[tuple[FloorHo
         folder = Path(name)
         pages = folder / "pages"
         pages.mkdir()
-        real = dashboards()
-        assert real is not None
-        notebook = json.loads((real / "coaching.ipynb").read_text(encoding="utf-8"))
+        notebook = json.loads((bundled.folder("dashboards") / "coaching.ipynb").read_text(encoding="utf-8"))
         (pages / "coaching.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
         notebook["cells"] = [notebook["cells"][0] | {"source": BARE}]
         (pages / "what_if.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
-        app.dashboards = lambda: pages  # a page of this name is let through the front door
+        app.bundled.folder = lambda name: pages  # a page of this name is let through the front door
         server = await app.Server.start(Options(folder / "data", port=0))
         try:
             host = server.site.host

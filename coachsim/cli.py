@@ -310,7 +310,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=_port, default=8800, help="port to serve (8800; 0 = any free one)")
     serve.add_argument("--roster", type=Path, metavar="CSV", help="load this roster at every start")
     serve.add_argument("--no-desk", dest="desk", action="store_false", help="without the coaching page (no Voila)")
-    serve.add_argument("--practice", type=Path, metavar="SCENARIO", help="a practice floor, played from this scenario")
+    about = "a practice floor, played from this scenario: a TOML file, or one that comes with coachsim, such as weekday"
+    serve.add_argument("--practice", type=Path, metavar="SCENARIO", help=about)
     serve.add_argument("--speed", type=float, metavar="N", help="floor seconds in a second of the wall (practice; 60)")
     serve.add_argument("--seed", type=int, metavar="N", help="which draw of the scenario's days (practice; 1)")
     serve.set_defaults(wrong_use=serve.error)
@@ -346,7 +347,8 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command(rosters, name, run, about).add_argument("csv", type=Path, metavar="CSV")
     simulate = command(commands, "simulate", _simulate, "play a scenario's day, or several, into a log of their own")
-    simulate.add_argument("scenario", type=Path, metavar="SCENARIO")
+    about = "a TOML file, or a scenario that comes with coachsim, such as weekday"
+    simulate.add_argument("scenario", type=Path, metavar="SCENARIO", help=about)
     simulate.add_argument("--seed", type=int, required=True, metavar="N", help="the same seed gives the same days")
     simulate.add_argument("--days", type=int, default=1, metavar="N", help="so many days, one after the other (1)")
     simulate.add_argument("--out", type=Path, required=True, metavar="FILE", help="the log to make (DuckDB)")

@@ -18,7 +18,8 @@ _ENDINGS = (".csv", ".parquet")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What ``coachsim compare`` takes."""
-    parser.add_argument("scenario", type=Path, nargs="+", metavar="SCENARIO", help="the first is the baseline")
+    about = "TOML files, or scenarios that come with coachsim, such as weekday; the first is the baseline"
+    parser.add_argument("scenario", type=Path, nargs="+", metavar="SCENARIO", help=about)
     how_many = parser.add_mutually_exclusive_group()
     how_many.add_argument("--replications", type=int, metavar="N", help="days of each scenario (100)")
     how_many.add_argument(

@@ -32,7 +32,7 @@ def evaluate(scenario: Scenario, seeds: Sequence[int], *, agents: Sequence[Agent
 
     Raises what ``plan`` raises.
 
-        evaluate(Scenario.load("data/scenarios/weekday.toml"), range(1, 101)).read_at
+        evaluate(Scenario.load("weekday"), range(1, 101)).read_at
     """
     people = floor_of(scenario) if agents is None else agents
     cells = len(people) * len(slots(scenario, day_of(scenario, scenario.date)))

@@ -54,7 +54,7 @@ def compare(
     ``distributed.Client`` or a scheduler's address; the numbers are the same. Ctrl-C keeps what all variants have, if
     that is two days at least. ``attrs`` has the seeds, whether it was ``interrupted``, and the versions.
 
-        usual = Scenario.load("data/scenarios/weekday.toml")
+        usual = Scenario.load("weekday")
         longer = usual.model_copy(update={"policy": usual.policy.model_copy(update={"toast_seconds": 20.0})})
         table = compare({"toasts of 8 s": usual, "toasts of 20 s": longer}, replications=20)
         table[table.measure == "lost_rate"]
@@ -90,7 +90,7 @@ def sweep(
     path in place of ``variant``. Raises ``ScenarioError`` for a path or a value that cannot be, before anything is
     played.
 
-        usual = Scenario.load("data/scenarios/weekday.toml")
+        usual = Scenario.load("weekday")
         sweep(usual, {"policy.toast_seconds": [4, 8, 15], "attention.occupancy": [0.6, 0.8]}, replications=20)
     """
     wanted = wanted_of(replications, half_width, measure, seed)

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from coachsim import bundled
 from coachsim.days import is_time_zone
 from coachsim.errors import CoachsimError
 from coachsim.faults import fault, unknown_fields
@@ -238,12 +239,18 @@ class Scenario(_Part):
 
     @classmethod
     def load(cls, path: Path | str) -> Scenario:
-        """Reads a TOML file; ``ScenarioError`` names every misspelt or impossible field at once."""
-        path = Path(path)
+        """Reads a TOML file, or a scenario that comes with coachsim by its name, such as ``weekday``.
+
+        ``ScenarioError`` names every misspelt or impossible field at once.
+        """
+        path = bundled.scenario(path)
         try:
             data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
-            raise ScenarioError(f"There is no scenario {path}. Check the path.") from None
+            known = ", ".join(bundled.scenarios())
+            raise ScenarioError(
+                f"There is no scenario {path}. Check the path, or take one of those that come with coachsim: {known}."
+            ) from None
         except OSError as error:
             raise ScenarioError(f"{path} cannot be read: {error.strerror}.") from error
         except UnicodeDecodeError as error:

@@ -42,7 +42,7 @@ def simulate(
     events, whichever ``player`` plays: the SimPy engine, or the array code of ``evaluate``. Raises ``InvalidInput`` if
     ``out`` exists, and leaves no unfinished log behind.
 
-        log = simulate(Scenario.load("data/scenarios/weekday.toml"), seed=1)
+        log = simulate(Scenario.load("weekday"), seed=1)
         log.sql("SELECT team, count(read_at), count(*) FROM deliveries GROUP BY team")
     """
     check_seed(seed)

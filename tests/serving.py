@@ -105,20 +105,29 @@ class Served:
 
 
 def serve_command(
-    data: Path, *arguments: str, desk: bool = False, program: Sequence[str] = ("-m", "coachsim.cli")
+    data: Path,
+    *arguments: str,
+    desk: bool = False,
+    python: Path | str = sys.executable,
+    program: Sequence[str] = ("-m", "coachsim.cli"),
 ) -> list[str]:
     """What starts a server on ``data``. ``program`` is what Python runs: the command line, or what goes before it."""
-    command = [sys.executable, *program, "serve", "--data", str(data), "--port", "0"]
+    command = [str(python), *program, "serve", "--data", str(data), "--port", "0"]
     return [*command, *([] if desk else ["--no-desk"]), *arguments]
 
 
 @contextmanager
 def serve(
-    data: Path, *arguments: str, desk: bool = False, people: Sequence[Agent] = PEOPLE, **options: Any
+    data: Path,
+    *arguments: str,
+    desk: bool = False,
+    people: Sequence[Agent] = PEOPLE,
+    folder: Path | None = None,
+    **options: Any,
 ) -> Iterator[Served]:
     """Starts a server on ``data`` with ``people`` on its roster, and ends it whatever happens.
 
-    ``options`` are those of ``serve_command``.
+    ``folder`` is the one it is started in, if not that of the tests; ``options`` are those of ``serve_command``.
     """
     data.mkdir(parents=True, exist_ok=True)
     csv = data / "roster-of-the-test.csv"
@@ -128,7 +137,9 @@ def serve(
     command = serve_command(data, *arguments, desk=desk, **options)
     said = data / "said.txt"
     with said.open("w", encoding="utf-8") as writing, said.open(encoding="utf-8") as reading:
-        process = subprocess.Popen(command, stdout=writing, stderr=subprocess.STDOUT, text=True, env=dict(os.environ))
+        process = subprocess.Popen(
+            command, stdout=writing, stderr=subprocess.STDOUT, text=True, env=dict(os.environ), cwd=folder
+        )
         served = Served(data, process, reading)
         try:
             served.url = served.wait_for(r"is serving .* at (http://\S+?)/\n")[1]

@@ -31,7 +31,7 @@ class WhatIfPage(Page):
     ``scenario`` is one made in code; without it, the page offers the TOML files of ``folder``, or of the server's and
     the bundled ones. Show it as the last line of a cell. ``await page.close_page()`` ends its work.
 
-        WhatIfPage(Scenario.load("data/scenarios/weekday.toml"))
+        WhatIfPage(Scenario.load("weekday"))
     """
 
     called = "what-if page"

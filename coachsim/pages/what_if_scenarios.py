@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from coachsim import bundled
+
 VARIABLE = "COACHSIM_SCENARIOS"
 """The environment variable in which a server names its folders to the pages, as ``PATH`` names its own."""
 FIRST = "weekday.toml"
-_BUNDLED = Path(__file__).parents[2] / "data" / "scenarios"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,11 @@ class Offer:
 
 
 def folders(given: Path | str | None = None) -> list[Path]:
-    """Where to look: the folder given, else those that the server names and, in a checkout, the bundled ones."""
+    """Where to look: the folder given, else those that the server names, and that of the bundled ones."""
     if given is not None:
         return [Path(given)]
     named = [Path(each) for each in os.environ.get(VARIABLE, "").split(os.pathsep) if each]
-    return [*named, _BUNDLED]
+    return [*named, bundled.folder("data") / "scenarios"]
 
 
 def offers(where: Sequence[Path]) -> list[Offer]:

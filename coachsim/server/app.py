@@ -8,7 +8,6 @@ import logging
 import re
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tornado import web
 from tornado.netutil import bind_sockets
 
-from coachsim import keeping, roster
+from coachsim import bundled, keeping, roster
 from coachsim.errors import CoachsimError
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
@@ -41,7 +40,7 @@ from coachsim.server.access_log import log_request
 from coachsim.server.accounts import Accounts
 from coachsim.server.base import NoSuchApi, is_loopback
 from coachsim.server.bodies import FrontDoor
-from coachsim.server.desk import AnyDesk, Desk, dashboards
+from coachsim.server.desk import AnyDesk, Desk
 from coachsim.server.desk_proxy import DeskProxy, end_signed_out
 from coachsim.server.identity import provider_of
 from coachsim.server.local import ServerFile
@@ -266,16 +265,15 @@ def _url(options: Options, sockets: list[socket.socket]) -> str:
 
 
 def _desk(options: Options, url: str) -> AnyDesk | None:
-    folder = dashboards() if options.desk else None
-    if folder is None:
-        if options.desk:
-            print("There is no folder of dashboards: the desk is left out.", file=sys.stderr)
+    if not options.desk:
         return None
+    folder = bundled.folder("dashboards")
     if options.desk_file is not None:
         # Imported here, because the locks that it needs are POSIX's.
         from coachsim.server.desk_apart import DeskApart
 
         return DeskApart(options.desk_file, folder)
     data = options.data_dir.absolute()
-    scenarios = [data / "scenarios", *([options.practice.absolute().parent] if options.practice else [])]
-    return Desk(folder, url, data / "cache", orphan_after=options.orphan_after, scenarios=tuple(scenarios))
+    played = [bundled.scenario(options.practice).absolute().parent] if options.practice else []
+    scenarios = (data / "scenarios", *played)
+    return Desk(folder, url, data / "cache", orphan_after=options.orphan_after, scenarios=scenarios)

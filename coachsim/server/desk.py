@@ -35,14 +35,6 @@ _LONGEST_WAIT_S = 30.0
 _logger = logging.getLogger(__name__)
 
 
-def dashboards() -> Path | None:
-    """The folder with the pages' notebooks: in the package, or beside it in a checkout."""
-    for folder in (_PACKAGE / "dashboards", _PACKAGE.parent / "dashboards"):
-        if folder.is_dir():
-            return folder
-    return None
-
-
 class AnyDesk(Protocol):
     """A desk as the front door knows it: of its own (``Desk``), or apart (``desk_apart.py``)."""
 

@@ -17,9 +17,10 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
+from coachsim import bundled
 from coachsim.addresses import server_address
 from coachsim.errors import CoachsimError
-from coachsim.server.desk import Desk, dashboards
+from coachsim.server.desk import Desk
 
 _LOOK_S = 0.5
 _logger = logging.getLogger(__name__)
@@ -122,9 +123,7 @@ async def run(path: Path, front: str, data_dir: Path) -> None:
     ``data_dir`` is the desk's own folder: its cache, and ``scenarios`` that the what-if page offers.
     """
     server_address(front, field="front")
-    folder = dashboards()
-    if folder is None:
-        raise CoachsimError("There is no folder of dashboards beside this coachsim, so there is no desk to run.")
+    folder = bundled.folder("dashboards")
     path.parent.mkdir(parents=True, exist_ok=True)
     data_dir.mkdir(parents=True, exist_ok=True)
     _check_free(path)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
+import tarfile
 import tomllib
 import zipfile
 from dataclasses import fields
@@ -19,6 +18,7 @@ from packaging.utils import canonicalize_name
 from coachsim import MessageLog, roster
 from coachsim.log import LogWriter
 from coachsim.settings import Settings
+from tests.installing import build
 
 # What a browser gets. Text for people may link to the outside; nothing here may load from it.
 PAGES = ("coachsim/web", "coachsim/pages", "coachsim/server/static", "coachsim/server/templates", "dashboards")
@@ -79,19 +79,41 @@ def test_constraints_are_exact_versions_of_everything_that_gets_installed(reposi
 
 
 def test_the_wheel_has_the_pages_and_everything_else_that_is_no_python(repository: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(command, cwd=repository, check=True, capture_output=True, timeout=60)
-    (wheel,) = tmp_path.glob("coachsim-*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        packed = {name for name in archive.namelist() if name.startswith("coachsim/")}
+    packed = packed_in(build(repository, tmp_path))
     there = {
         path.relative_to(repository).as_posix()
         for path in (repository / "coachsim").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert packed == there
+    beside = [repository / "data" / "README.md", repository / "data" / "roster.csv"]
+    beside += [*(repository / "dashboards").glob("*.ipynb"), *(repository / "data" / "scenarios").glob("*.toml")]
+    assert packed == there | {f"coachsim/{path.relative_to(repository).as_posix()}" for path in beside}
     assert {"coachsim/schema.sql", "coachsim/py.typed", "coachsim/web/site.css"} <= packed
+    assert {"coachsim/dashboards/coaching.ipynb", "coachsim/data/scenarios/weekday.toml"} <= packed
     assert {Path(name).suffix for name in packed} >= {".py", ".sql", ".html", ".css", ".js", ".vue"}
+
+
+def test_a_wheel_can_be_built_from_the_source_archive_and_is_the_same(repository: Path, tmp_path: Path) -> None:
+    with tarfile.open(build(repository, tmp_path / "archive", "sdist")) as archive:
+        safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # from Python 3.11.4 on
+        archive.extractall(tmp_path / "source", **safe)
+    (source,) = (tmp_path / "source").iterdir()
+    ours, others = build(repository, tmp_path / "ours"), build(source, tmp_path / "others")
+    assert packed_in(ours) == packed_in(others)
+    for name in (
+        "Makefile",
+        "constraints.txt",
+        "tests/unit/test_project.py",
+        "docs/operations/nginx.conf",
+        "notebooks",
+    ):
+        assert (source / name).exists(), name
+
+
+def packed_in(wheel: Path) -> set[str]:
+    """The files of the package in a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name for name in archive.namelist() if name.startswith("coachsim/")}
 
 
 @pytest.mark.parametrize("paper", ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"])
