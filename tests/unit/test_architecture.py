@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -169,27 +170,32 @@ def test_modules_are_short_and_say_what_they_hold(module: str) -> None:
     assert ast.get_docstring(tree)
 
 
+HEAVY = {
+    *("altair", "anywidget", "argon2", "distributed", "duckdb", "httpx", "ipyvuetify", "ipywidgets", "IPython"),
+    *("jinja2", "jupyter_server", "numpy", "pandas", "prometheus_client", "pyarrow", "pydantic", "scipy", "simpy"),
+    *("tornado", "tqdm", "traitlets", "vl_convert", "voila"),
+}
+
+
 def loaded_by(code: str) -> set[str]:
     """The packages that a new Python has loaded after running ``code``."""
     script = f"{code}\nimport sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
-    return {name.split(".")[0] for name in done.stdout.split()}
+    return {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()}
 
 
 def test_import_coachsim_is_light() -> None:
-    heavy = {
-        "simpy",
-        "pandas",
-        "duckdb",
-        "pyarrow",
-        "numpy",
-        "tornado",
-        "ipywidgets",
-        "ipyvuetify",
-        "anywidget",
-        "httpx",
-    }
-    assert not loaded_by("import coachsim; coachsim.CoachsimError; dir(coachsim)") & heavy
+    assert not loaded_by("import coachsim; coachsim.CoachsimError; dir(coachsim)") & HEAVY
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["log", "export", "--help"], ["--version"]])
+def test_help_on_the_command_line_is_light(arguments: list[str]) -> None:
+    said = f"from coachsim.cli import main\ntry:\n    main({arguments})\nexcept SystemExit:\n    pass"
+    assert not loaded_by(said) & HEAVY
+
+
+def test_what_is_heavy_is_installed_under_these_names() -> None:
+    assert not [name for name in HEAVY if find_spec(name) is None]
 
 
 def test_a_coaching_pages_kernel_loads_no_database() -> None:
