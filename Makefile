@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 JOBS ?= 2
 PROJECT := pyproject.toml constraints.txt
+NOTEBOOKS := $(wildcard dashboards/*.ipynb notebooks/*.ipynb)
 UV := $(shell command -v uv 2>/dev/null)
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 # Compiled once here, because a machine may forbid Python to do it later (PYTHONDONTWRITEBYTECODE), and the desk then
@@ -45,11 +46,8 @@ check: $(VENV)/.has-test
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@find dashboards notebooks -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*' 2>/dev/null \
-	| while read -r notebook; do \
-		$(BIN)/nbstripout --keep-id --verify "$$notebook" >/dev/null \
-		|| { echo "$$notebook has outputs in it; run: $(BIN)/nbstripout --keep-id $$notebook" >&2; exit 1; }; \
-	done
+	@$(BIN)/nbstripout --keep-id --verify $(NOTEBOOKS) >&2 \
+	|| { echo "These have outputs in them; run: $(BIN)/nbstripout --keep-id dashboards/*.ipynb notebooks/*.ipynb" >&2; exit 1; }
 
 bench: $(VENV)/.has-test
 	@$(BIN)/python -m benchmarks $(ARGS)
