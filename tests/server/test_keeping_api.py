@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from coachsim import roster
-from coachsim.days import Schedule, to_micros
-from coachsim.floor import Floor
-from coachsim.log import LOG_FILE, LogWriter, open_log
-from coachsim.models import Audience, Draft
+from coachsim.log import LOG_FILE, open_log
+from tests.server.past import two_closed_days
 from tests.server.test_cli import cli, failed
 from tests.serving import PEOPLE, Served, add_everybody, serve, until
 
@@ -26,21 +23,7 @@ def two_days(tmp_path: Path) -> Path:
     """A floor's folder with two closed days: Ann (a1) read on the first and was made inactive on it."""
     data = tmp_path / "floor"
     add_everybody(data)
-    clear_down = f"{datetime.now(UTC) - timedelta(hours=12):%H:%M}"  # no night falls while the test runs
-    settings = f'site = "leeds"\ntime_zone = "UTC"\nclear_down = "{clear_down}"\n'
-    (data / "settings.toml").write_text(settings, encoding="utf-8")
-    floor = Floor(Schedule("UTC", clear_down))
-    now = to_micros(datetime.now(UTC) - timedelta(days=2))
-    events = [*floor.open_day(now), *floor.set_agents(now, PEOPLE, actor="roster")]
-    events += floor.connect(now, "a1", actor="a1")
-    events += floor.set_state(now, "a1", "logged_in", actor="a1")
-    draft = Draft(audience=Audience(agents=("a1", "a2")), body="Hello", request_id="1")
-    events += floor.send(now, draft, actor="sup")
-    events += floor.open_inbox(now, "a1", actor="a1")
-    events += floor.set_agents(now, NOW_GONE, actor="roster")
-    events += floor.tick(to_micros(datetime.now(UTC) - timedelta(days=1) + timedelta(seconds=1)))
-    with LogWriter.open(data / LOG_FILE) as writer:
-        writer.append(events).result(10)
+    two_closed_days(data, PEOPLE)
     return data
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from coachsim import roster
 from coachsim.cli import _parser
+from tests.papers import blocks
 from tests.processes import alive
 from tests.server.test_proxy_in_front import free_port
 from tests.serving import PEOPLE, until
@@ -83,17 +84,6 @@ def doc() -> str:
 @pytest.fixture(scope="module")
 def files() -> Path:
     return Path(__file__).parents[2] / "docs" / "operations"
-
-
-def blocks(doc: str) -> list[tuple[str, str]]:
-    """Every block of commands, with the heading that it stands under."""
-    found, heading = [], ""
-    for part in re.finditer(r"^## ([^\n]+)$|^```sh\n(.*?)^```$", doc, re.MULTILINE | re.DOTALL):
-        if part[1]:
-            heading = part[1]
-        else:
-            found.append((heading, part[2]))
-    return found
 
 
 class Machine:
@@ -179,8 +169,8 @@ def machine(tmp_path: Path, repository: Path) -> Iterator[Machine]:
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_every_command_is_run_in_the_order_of_the_document(machine: Machine, doc: str):
-    commands = blocks(doc)
-    assert [heading for heading, _ in commands] == [
+    commands = [(block.section, block.text) for block in blocks(doc) if block.language == "sh"]
+    assert [section for section, _ in commands] == [
         "Install", "Your own sign-on", "Is it well?", "Backup", "Restore", "Move to another machine", "Upgrade",
         "What to do when …",
     ]  # fmt: skip

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tomllib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.installing import build, install
@@ -44,6 +47,12 @@ def said_by(folder: Path, *command: Path | str) -> str:
     return done.stdout
 
 
+def there(browser: httpx.Client, address: str) -> httpx.Response | None:
+    """The answer, unless it is that the desk is still starting."""
+    answer = browser.get(address, follow_redirects=True, timeout=120)
+    return None if answer.status_code == 503 else answer
+
+
 def test_the_source_tree_is_not_there(python: Path, empty: Path, repository: Path) -> None:
     script = "import coachsim, json, sys; print(json.dumps([coachsim.__file__, *sys.path]))"
     file, *path = json.loads(said_by(empty, python, "-c", script))
@@ -74,12 +83,12 @@ def test_a_practice_floor_serves_every_page(python: Path, empty: Path) -> None:
             assert len(agents) == 250
             seat = next(agent["agent_id"] for agent in agents if agent["state"] == "logged_in")
             assert browser.post(f"/api/seats/{seat}").status_code == 200
-            page = browser.get(f"/agent?seat={seat}")
-            assert page.status_code == 200
-            assert "View coach messages" in page.text
-            until(lambda: browser.get("/coaching").status_code != 503, "the desk is ready", 120)
+            page = browser.get(f"/agent?seat={seat}").raise_for_status().text
+            files = re.findall(r'(?:src|href)="(/[^"?]+\.(?:js|css|svg))', page)
+            assert {Path(file).suffix for file in files} == {".js", ".css", ".svg"}
+            assert all(browser.get(file).status_code == 200 for file in files)
             for name in ("coaching", "message_log", "what_if"):
-                answer = browser.get(f"/{name}", follow_redirects=True, timeout=120)
+                answer = until(partial(there, browser, f"/{name}"), "the desk is ready", 120)
                 assert answer.status_code == 200, answer.text[:500]
                 assert answer.url.path.endswith(f"/{name}.ipynb")
                 kernel = KERNEL.search(answer.content)
