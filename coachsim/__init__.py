@@ -10,6 +10,7 @@ What a notebook or script needs from here:
 ``compare``         sets scenarios side by side on the same people and days, with intervals
 ``sweep``           plays a scenario with every combination of some values
 ``fit``             learns a scenario's attention from a log: how its agents come to read, with intervals
+``scenario_of``     learns a whole scenario from a day of a log: its people, shifts, breaks and messages
 ``analysis``        questions asked of a log: unread and lost rates, time to read, who was there; as DataFrames
 ``CoachingPage``    the supervisor's page as a widget, over any client of a floor
 ``MessageLogPage``  what was read, how fast and what was lost, as a widget, over any log
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from coachsim import analysis
     from coachsim.errors import CoachsimError
     from coachsim.experiment import compare, sweep
-    from coachsim.fitting import fit
+    from coachsim.fitting import fit, scenario_of
     from coachsim.log import MessageLog, open_log
     from coachsim.pages.coaching import CoachingPage
     from coachsim.pages.message_log import MessageLogPage
@@ -50,6 +51,7 @@ __all__ = [
     "compare",
     "fit",
     "open_log",
+    "scenario_of",
     "simulate",
     "sweep",
 ]
@@ -65,6 +67,7 @@ _HOMES = {
     "compare": "coachsim.experiment",
     "fit": "coachsim.fitting",
     "open_log": "coachsim.log",
+    "scenario_of": "coachsim.fitting",
     "simulate": "coachsim.simulation",
     "sweep": "coachsim.experiment",
 }

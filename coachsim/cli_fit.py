@@ -1,4 +1,4 @@
-"""``coachsim fit``: the attention learned from a log, as a table for people and as a section of a scenario file."""
+"""``coachsim fit``: the attention learned from a log, as a table and a section of a scenario; or a whole scenario."""
 
 from __future__ import annotations
 
@@ -17,24 +17,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="also write the section [attention] of a scenario (TOML)"
     )
+    parser.add_argument(
+        "--scenario",
+        type=Path,
+        metavar="FILE",
+        help="also write the floor as a scenario (TOML), its roster beside it (CSV): shifts, breaks, messages",
+    )
+    parser.add_argument("--day", metavar="DAY", help="the day of that scenario, YYYY-MM-DD; by default the newest")
     parser.set_defaults(wrong_use=parser.error)
 
 
 def fit(arguments: argparse.Namespace) -> None:
     """Runs ``coachsim fit``."""
-    out: Path | None = arguments.out
-    if out is not None and out.suffix != ".toml":
-        arguments.wrong_use(f"--out writes .toml, not {out.name}")
-    cli_experiments.check_free(out)
+    out, scenario = arguments.out, arguments.scenario
+    for option, path in (("--out", out), ("--scenario", scenario)):
+        if path is not None and path.suffix != ".toml":
+            arguments.wrong_use(f"{option} writes .toml, not {path.name}")
+        cli_experiments.check_free(path)
+    if arguments.day is not None and scenario is None:
+        arguments.wrong_use("--day is the day of a scenario: give --scenario too")
     with coachsim.open_log(arguments.log) as log:
-        fitted = coachsim.fit(log, by="team" if arguments.by_team else None)
-    print(as_text(fitted))
-    for name, team in (fitted.teams or {}).items():
-        print(f"\n{name}\n{as_text(team)}")
-    if out is not None:
+        learned = None if scenario is None else _learned(log, arguments.day)
+        # A log too thin for the attention of its people may still tell of their shifts.
+        fitted = None
+        if learned is None or out is not None or arguments.by_team:
+            fitted = coachsim.fit(log, by="team" if arguments.by_team else None)
+    if fitted is not None:
+        print(as_text(fitted))
+        for name, team in (fitted.teams or {}).items():
+            print(f"\n{name}\n{as_text(team)}")
+    if out is not None and fitted is not None:
         section = fitted.to_toml()
         cli_experiments.put(out, lambda path: _write(section, path))
         print(f"\nWritten to {out}.")
+    if learned is not None:
+        path, csv = learned.save(scenario)
+        print(f"{learned.scenario.description}\nWritten to {path}, its roster to {csv}.")
+
+
+def _learned(log: Any, day: str | None) -> Any:
+    from coachsim.fitting import scenario_of
+
+    return scenario_of(log, day=day)
 
 
 def as_text(fitted: Any) -> str:

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coachsim.draws import Keys
-from coachsim.models import GROUP_KINDS, Agent, AgentState, Audience
+from coachsim.models import Agent, AgentState, Audience
 from coachsim.outcome import NEVER, STATES, Ints, Outcome
 from coachsim.plan import Days, draw, floor_of
 from coachsim.rota import IN
 from coachsim.scenario import Scenario
-from coachsim.sends import TO_A_TEAM, TO_AN_AGENT, day_of, slots
+from coachsim.sends import TO_A_TEAM, TO_AN_AGENT, day_of, matches, slots
 
 Bools = NDArray[np.bool_]
 _CELLS = 1_000_000  # agents × messages × days worked on at once: more would not fit the processor's caches
@@ -157,7 +157,7 @@ def _address(days: Days, goes: Bools, those: Ints, audience: str | Audience) -> 
     elif audience == TO_AN_AGENT:
         goes[np.arange(len(days.seeds)), days.picks[those], those[:, None]] = True
     elif isinstance(audience, Audience) and not audience.everyone:
-        members = np.array([_matches(agent, audience) for agent in days.active], np.bool_)
+        members = np.array([matches(agent, audience) for agent in days.active], np.bool_)
         goes[:, :, those] = members[:, None]
         states = audience.filter.state if audience.filter else ()
         if states:
@@ -168,11 +168,3 @@ def _address(days: Days, goes: Bools, those: Ints, audience: str | Audience) -> 
                 goes[:, :, slot] &= wanted[now].reshape(len(days.seeds), -1)
     else:
         goes[:, :, those] = True
-
-
-def _matches(agent: Agent, audience: Audience) -> bool:
-    """Whether an agent is named, or is in one of the filter's groups of each kind that it names."""
-    if audience.filter is None:
-        return agent.agent_id in audience.agents
-    given = audience.filter.given
-    return all(set(agent.groups(kind)) & set(given[kind]) for kind in GROUP_KINDS if kind in given)

@@ -15,6 +15,7 @@ from coachsim.experiment_cluster import versions
 from coachsim.experiment_runs import Progress, Runs, Wanted, replicate, wanted_of, whole
 from coachsim.experiment_vary import combinations
 from coachsim.intervals import Estimate, mean_interval, paired_interval
+from coachsim.models import Agent
 from coachsim.scenario import Scenario
 from coachsim.tally import MEASURES, Tally
 
@@ -29,6 +30,7 @@ def compare(
     measure: str = "lost_rate",
     seed: int = 1,
     message: str | None = None,
+    agents: Sequence[Agent] | None = None,
     cluster: Any = None,
     processes: int | None = None,
     progress: Progress = True,
@@ -49,6 +51,7 @@ def compare(
     20 at least, 10,000 at most, with a ``CoachsimWarning`` if that was not enough.
 
     ``message`` counts only one planned message, of a series all of its sends; the others are sent all the same.
+    ``agents`` are the floor of all scenarios, in place of their own.
 
     More than about two seconds of work go to ``processes`` (as many as there are cores) or to ``cluster``, a
     ``distributed.Client`` or a scheduler's address; the numbers are the same. Ctrl-C keeps what all variants have, if
@@ -61,7 +64,9 @@ def compare(
     """
     wanted = wanted_of(replications, half_width, measure, seed)
     named = _named(scenarios)
-    runs = replicate(list(named.values()), wanted, message=message, **_where(cluster, processes), progress=progress)
+    runs = replicate(
+        list(named.values()), wanted, message=message, agents=agents, **_where(cluster, processes), progress=progress
+    )
     rows = [
         {"variant": name, **row}
         for name, tally in zip(named, runs.tallies, strict=True)
@@ -79,6 +84,7 @@ def sweep(
     measure: str = "lost_rate",
     seed: int = 1,
     message: str | None = None,
+    agents: Sequence[Agent] | None = None,
     cluster: Any = None,
     processes: int | None = None,
     progress: Progress = True,
@@ -98,7 +104,7 @@ def sweep(
         raise InvalidInput(f"sweep takes a Scenario and what to vary, not {scenario!r}.", field="scenario")
     chosen = combinations(scenario, vary)
     made = [one for _, one in chosen]
-    runs = replicate(made, wanted, message=message, **_where(cluster, processes), progress=progress)
+    runs = replicate(made, wanted, message=message, agents=agents, **_where(cluster, processes), progress=progress)
     rows = [
         {**values, **row}
         for (values, _), tally in zip(chosen, runs.tallies, strict=True)
@@ -115,17 +121,21 @@ def run(
     measure: str = "lost_rate",
     seed: int = 1,
     message: str | None = None,
+    agents: Sequence[Agent] | None = None,
     cluster: Any = None,
     processes: int | None = None,
     progress: Progress = True,
 ) -> list[Tally]:
     """The tallies that ``compare`` makes its table of: one for each scenario, on the same seeds.
 
-    ``message`` counts only one planned message. Fewer seeds than wanted mean that it was interrupted.
+    ``message`` counts only one planned message; ``agents`` are the floor of all scenarios, in place of their own. Fewer
+    seeds than wanted mean that it was interrupted.
     """
     wanted = wanted_of(replications, half_width, measure, seed)
     named = _named((list(scenarios),))
-    runs = replicate(list(named.values()), wanted, message=message, **_where(cluster, processes), progress=progress)
+    runs = replicate(
+        list(named.values()), wanted, message=message, agents=agents, **_where(cluster, processes), progress=progress
+    )
     return list(runs.tallies)
 
 

@@ -60,6 +60,7 @@ def replicate(
     wanted: Wanted,
     *,
     message: str | None = None,
+    agents: Sequence[Agent] | None = None,
     cluster: Any = None,
     processes: int | None = None,
     progress: Progress = True,
@@ -68,7 +69,7 @@ def replicate(
 
     After Ctrl-C the replications that all variants have are kept, if there are two at least.
     """
-    variants = _with_agents(scenarios, message)
+    variants = _with_agents(scenarios, message, agents)
     with ExitStack() as open_until_done:
         tell = open_until_done.enter_context(_teller(progress))
         counting = _Counting(variants, wanted.seed, tell, processes)
@@ -87,8 +88,10 @@ def replicate(
         return Runs(counting.tallies(), False, reached)
 
 
-def _with_agents(scenarios: Sequence[Scenario], message: str | None) -> list[Variant]:
-    """Each floor is read once, however many variants share it."""
+def _with_agents(scenarios: Sequence[Scenario], message: str | None, agents: Sequence[Agent] | None) -> list[Variant]:
+    """All on the floor of ``agents``, if given; else each floor is read once, however many variants share it."""
+    if agents is not None:
+        return [Variant(scenario, tuple(agents), message) for scenario in scenarios]
     floors: dict[tuple[str, FloorShape], tuple[Agent, ...]] = {}
     variants = []
     for scenario in scenarios:

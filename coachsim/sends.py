@@ -142,6 +142,14 @@ class Choices:
         return Audience(agents=(self.agent_ids[picked],))
 
 
+def matches(agent: Agent, audience: Audience) -> bool:
+    """Whether an agent is named, or is in one of the filter's groups of each kind that it names; states aside."""
+    if audience.filter is None:
+        return audience.everyone or agent.agent_id in audience.agents
+    given = audience.filter.given
+    return all(set(agent.groups(kind)) & set(given[kind]) for kind in GROUP_KINDS if kind in given)
+
+
 def check_audiences(scenario: Scenario, people: Sequence[Agent]) -> None:
     """Whoever a message names must be on the floor; what is wrong is said of all messages at once."""
     known = {(kind, group) for agent in people for kind in GROUP_KINDS for group in agent.groups(kind)}

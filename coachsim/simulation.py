@@ -19,7 +19,7 @@ from coachsim.errors import InvalidInput
 from coachsim.floor import Floor
 from coachsim.log import LOG_FILE, LogWriter, MessageLog, Run
 from coachsim.log_file import discard, put_in_place
-from coachsim.models import Event
+from coachsim.models import Agent, Event
 from coachsim.plan import Plan, check_seed, draw, plan, plan_of
 from coachsim.scenario import Scenario
 
@@ -32,12 +32,14 @@ def simulate(
     *,
     seed: int,
     days: int = 1,
+    agents: Sequence[Agent] | None = None,
     out: Path | str | None = None,
     player: Literal["engine", "arrays"] = "engine",
 ) -> MessageLog:
     """Plays one day of ``scenario``, or so many ``days`` one after the other, and returns the log, read-only.
 
-    The first day is the scenario's date; every day has its own draws and the same people. ``out`` is the DuckDB file to
+    The first day is the scenario's date; every day has its own draws and the same people, the scenario's own unless
+    ``agents`` are given. ``out`` is the DuckDB file to
     make; without it the log lives as long as what is returned. The same scenario, seed and version give the same
     events, whichever ``player`` plays: the SimPy engine, or the array code of ``evaluate``. Raises ``InvalidInput`` if
     ``out`` exists, and leaves no unfinished log behind.
@@ -52,7 +54,7 @@ def simulate(
         raise InvalidInput(f"A player is 'engine' or 'arrays', not {player!r}.", field="player")
     if not 1 <= days <= MOST_DAYS:
         raise InvalidInput(f"A simulation is of 1 to {MOST_DAYS} days, not {days}.", field="days")
-    first = draw(scenario, [seed])
+    first = draw(scenario, [seed], agents=agents)
     day = plan_of(first)
     events = play(day, days) if player == "engine" else enact(first, days)
     if out is not None:

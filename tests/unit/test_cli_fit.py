@@ -1,4 +1,4 @@
-"""``coachsim fit``: what it prints, the section of a scenario that it writes, and what it refuses."""
+"""``coachsim fit``: what it prints, the section of a scenario or the whole one that it writes, and what it refuses."""
 
 from __future__ import annotations
 
@@ -65,3 +65,35 @@ def test_a_thin_log_is_a_sentence_and_writes_nothing(tmp_path, capsys):
     said = capsys.readouterr().err
     assert said.startswith("The log is too thin to learn from: its 5 deliveries") and said.count("\n") == 1
     assert not out.exists()
+
+
+def test_a_whole_floor_is_written_with_its_roster_and_can_be_simulated(log, tmp_path, capsys):
+    out = tmp_path / "own" / "monday.toml"
+    assert main(["fit", str(log), "--scenario", str(out), "--day", "2026-03-02"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith(
+        "30 agents on 2026-03-02; shifts and breaks from 1 day; 17 messages; attention learned from "
+    )
+    assert said[1] == f"Written to {out}, its roster to {tmp_path / 'own' / 'monday-roster.csv'}."
+    made = Scenario.load(out)
+    assert [(shift.start, shift.length_h) for shift in made.shifts] == [("09:00", 8.0)]
+    with simulate(made, seed=2) as again:
+        assert len(again.agents()) == 30 and again.messages()["body"].unique().tolist() == ["Hello"]
+    # Nothing is overwritten.
+    assert main(["fit", str(log), "--scenario", str(out)]) == 1
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_a_log_too_thin_for_its_attention_still_tells_of_its_shifts(tmp_path, capsys):
+    path, out = tmp_path / "thin.duckdb", tmp_path / "thin.toml"
+    simulate(scenario(floor={"agents": 5}, messages=[message()]), seed=1, out=path).close()
+    assert main(["fit", str(path), "--scenario", str(out)]) == 0
+    assert "attention as by default, since too little was read" in capsys.readouterr().out
+    assert Scenario.load(out).attention == Scenario.from_dict({"name": "x", "shifts": [{"start": "09:00"}]}).attention
+    assert main(["fit", str(path), "--scenario", str(tmp_path / "other.toml"), "--day", "2031-01-01"]) == 1
+    assert "The log has no day '2031-01-01'" in capsys.readouterr().err
+    for wrong in (["--scenario", "today.json"], ["--day", "2026-03-02"]):
+        with pytest.raises(SystemExit) as left:
+            main(["fit", str(path), *wrong])
+        assert left.value.code == 2
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["thin-roster.csv", "thin.duckdb", "thin.toml"]

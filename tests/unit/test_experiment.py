@@ -18,11 +18,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from coachsim import compare, experiment_runs, sweep
+from coachsim import compare, experiment_runs, simulate, sweep
 from coachsim.errors import CoachsimWarning, InvalidInput, UnknownMessage
 from coachsim.evaluate import evaluate
 from coachsim.experiment import run
 from coachsim.experiment_work import Task, Variant, WorkersLost, local_processes, usable_cores
+from coachsim.plan import floor_of
 from coachsim.scenario import Scenario, ScenarioError
 from coachsim.tally import MEASURES, Tally
 from tests.unit.days_of import message, scenario
@@ -387,3 +388,21 @@ def test_a_message_to_nobody_on_the_floor_is_said_as_it_is() -> None:
     for processes in (1, 2):
         with pytest.raises(ScenarioError, match="agent 'nobody' is not on the roster"):
             compare(usual(), strange, processes=processes)
+
+
+def test_a_floor_that_is_given_takes_the_place_of_the_scenarios_own():
+    """Also where the scenario names a roster that is nowhere."""
+    nowhere = usual(floor={"roster": "nowhere.csv"})
+    small = usual(floor=PEOPLE | {"agents": 5})
+    here = floor_of(small)
+    (tally,) = run([nowhere], replications=3, agents=here, progress=False)
+    assert tally.agents == tuple(agent.agent_id for agent in here)
+    given, own = (
+        compare(nowhere, replications=3, agents=here, progress=False),
+        compare(small, replications=3, progress=False),
+    )
+    assert given.equals(own)
+    swept = sweep(nowhere, {"absence": [0.1, 0.2]}, replications=3, agents=here, progress=False)
+    assert swept[swept.absence == 0.1]["value"].reset_index(drop=True).equals(own["value"])
+    with simulate(nowhere, seed=1, agents=here) as log:
+        assert log.agents()["agent_id"].tolist() == [agent.agent_id for agent in here]
