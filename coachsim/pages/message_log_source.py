@@ -107,7 +107,7 @@ class LogSource:
             with ServerSource(self._url, None, None) as source:
                 part = Part(source, self._url, _ABOUT)
         except NotSignedIn as error:
-            raise _told(error) from error
+            raise told(error) from error
         with MessageLog.of_part(part, self._url) as log:
             return _index(log)
 
@@ -122,7 +122,7 @@ class LogSource:
             try:
                 self._opened = open_log(self._url, from_day=first, to_day=last)
             except NotSignedIn as error:
-                raise _told(error) from error
+                raise told(error) from error
             self._days = (first, last)
         return self._to_ask(self._opened)
 
@@ -159,7 +159,7 @@ class LogSource:
             opened.close()
 
 
-def _told(error: NotSignedIn) -> NotSignedIn:
+def told(error: NotSignedIn) -> NotSignedIn:
     """What somebody at a page of the desk can do: it is signed in by the browser, not by a token."""
     if os.environ.get("HTTP_X_COACH_TICKET"):
         return NotSignedIn("You are signed out. Sign in again, then reload this page.")

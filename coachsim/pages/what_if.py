@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +15,12 @@ from ipywidgets import widget_serialization
 
 from coachsim.errors import CoachsimError
 from coachsim.pages.page import Page, Superseded, styled
-from coachsim.pages.what_if_controls import Asked, Json, asked, choices
-from coachsim.pages.what_if_scenarios import Offer, folders, offers
+from coachsim.pages.what_if_controls import Json, asked, choices
+from coachsim.pages.what_if_scenarios import Offer, Opened, folders, offers, opened
 from coachsim.pages.what_if_work import CHARTS, SPANS, Bench, Job, Results, View, shown, specification
 from coachsim.scenario import Scenario
 
 if TYPE_CHECKING:
-    from coachsim.models import Agent
     from coachsim.tally import Tally
 
 _PROGRESS_S = 0.2
@@ -29,7 +30,8 @@ class WhatIfPage(Page):
     """The what-if page: a scenario as it is (A) beside a variant of it (B), on the same people and days.
 
     ``scenario`` is one made in code; without it, the page offers the TOML files of ``folder``, or of the server's and
-    the bundled ones. Show it as the last line of a cell. ``await page.close_page()`` ends its work.
+    the bundled ones, and on a server the floor as it is today. Show it as the last line of a cell.
+    ``await page.close_page()`` ends its work.
 
         WhatIfPage(Scenario.load("weekday"))
     """
@@ -43,9 +45,9 @@ class WhatIfPage(Page):
         self._given = scenario
         self._folders = folders(folder)
         self._offers: list[Offer] = []
-        self._scenario: Scenario | None = None
+        self._opened: Opened | None = None
         self._chosen = 0
-        self._agents: list[Agent] = []
+        self._learning = asyncio.Lock()
         self._choices: Json = {}
         self._view = View()
         self._bench = Bench()
@@ -79,7 +81,7 @@ class WhatIfPage(Page):
     def vue_page_ready(self, data: Json) -> None:
         """A browser has drawn the frame and wants what there is."""
         self._view = replace(self._view, dark=bool(data.get("dark")))
-        if self._scenario is None:
+        if self._opened is None:
             self._in_background(self._begin())
         else:
             self._tell_scenario()
@@ -107,42 +109,55 @@ class WhatIfPage(Page):
     async def _load(self, number: int) -> None:
         self._chosen = number
         self._stop()
-        self._scenario = self._results = self._shown = None
+        self._opened = self._results = self._shown = None
         try:
-            scenario, agents = await asyncio.to_thread(_opened, self._given or self._offers[number].path)
-            offered = choices(scenario, agents)
+            found = await self._open(number)
+            offered = choices(found.scenario, found.agents) if found is not None else {}
         except CoachsimError as error:
             if number == self._chosen:  # not if another was chosen meanwhile
                 self._tell("refused", {"number": number, "names": self._names(), "sentence": error.message})
             return
-        if number == self._chosen:
-            self._scenario, self._agents, self._choices = scenario, agents, offered
+        if found is not None and number == self._chosen:
+            self._opened, self._choices = found, offered | {"attention_note": found.attention}
             self._tell_scenario()
+
+    async def _open(self, number: int) -> Opened | None:
+        """A scenario that is offered; None if another was chosen before its turn came."""
+        if self._given is not None:
+            return await asyncio.to_thread(opened, self._given)
+        path = self._offers[number].path
+        if path is not None:
+            return await asyncio.to_thread(opened, path)
+        from coachsim.pages import what_if_floor
+
+        self._tell("learning", {"number": number, "names": self._names(), "sentence": what_if_floor.WAIT})
+        async with self._learning:  # one at a time: it is work for the machine that the server runs on
+            return await what_if_floor.opened() if number == self._chosen else None
 
     def _names(self) -> list[str]:
         return [offer.name for offer in self._offers] or ([self._given.name] if self._given else [])
 
     def _tell_scenario(self) -> None:
-        assert self._scenario is not None
-        about = {"name": self._scenario.name, "description": self._scenario.description}
+        assert self._opened is not None
+        about = {"name": self._names()[self._chosen], "description": self._opened.about}
         self._tell("scenario", about | {"names": self._names(), "number": self._chosen, "choices": self._choices})
 
     # --- sliders moved: check, play, show; the newest wins ---
 
     def vue_ask(self, data: Json) -> None:
         """The controls are so now."""
-        if self._scenario is None:
+        if self._opened is None:
             return
         form = data.get("form")
         ticket = int(data["ticket"])
-        wanted = asked(self._scenario, form if isinstance(form, dict) else {})
+        wanted = asked(self._opened.scenario, form if isinstance(form, dict) else {})
         self._tell("checked", {"ticket": ticket, "faults": wanted.faults})
         if not wanted.faults:
-            self._play(ticket, wanted)
+            self._play(Job(ticket, wanted, self._opened.agents))
 
-    def _play(self, ticket: int, wanted: Asked) -> None:
+    def _play(self, job: Job) -> None:
         self._stop()
-        self._job = Job(ticket, wanted, {agent.agent_id: agent.name for agent in self._agents})
+        self._job = job
         if self._working is None or self._working.done():
             self._working = asyncio.ensure_future(self._work())
 
@@ -223,15 +238,20 @@ class WhatIfPage(Page):
     def vue_save(self, data: Json) -> None:
         """The variant as a scenario file."""
         form = data.get("form")
-        if self._scenario is None:
+        if self._opened is None:
             return
-        wanted = asked(self._scenario, form if isinstance(form, dict) else {})
+        scenario = self._opened.scenario
+        wanted = asked(scenario, form if isinstance(form, dict) else {})
         if wanted.faults:
             self._tell("checked", {"ticket": -1, "faults": wanted.faults})
             return
-        named = ", ".join([self._scenario.name, *wanted.changes, *wanted.assumed])[:80]
-        text = wanted.b.model_copy(update={"name": named}).to_toml()
-        self._tell("file", {"name": f"{_file_name(named)}.toml", "type": "application/toml", "text": text})
+        named = ", ".join([scenario.name, *wanted.changes, *wanted.assumed])[:80]
+        made = wanted.b.model_copy(update={"name": named})
+        name, roster = _file_name(named), self._opened.roster
+        if roster is None:
+            self._tell("file", {"name": f"{name}.toml", "type": "application/toml", "text": made.to_toml()})
+        else:
+            self._tell("file", {"name": f"{name}.zip", "type": "application/zip"}, [_with_roster(made, roster, name)])
 
     def vue_download(self, _data: Json) -> None:
         """The results that are shown, as CSV."""
@@ -252,11 +272,15 @@ class WhatIfPage(Page):
         self._tell("file", {"name": f"{_file_name(made.a.name)}-what-if.csv", "type": "text/csv", "text": text})
 
 
-def _opened(given: Scenario | Path) -> tuple[Scenario, list[Agent]]:
-    from coachsim.plan import floor_of
-
-    scenario = given if isinstance(given, Scenario) else Scenario.load(given)
-    return scenario, floor_of(scenario)
+def _with_roster(scenario: Scenario, roster: str, name: str) -> bytes:
+    """A ZIP file of the scenario and of the roster that lies beside it."""
+    csv = f"{name}-roster.csv"
+    floor = scenario.floor.model_copy(update={"roster": csv})
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as files:
+        files.writestr(f"{name}.toml", scenario.model_copy(update={"floor": floor}).to_toml())
+        files.writestr(csv, roster)
+    return written.getvalue()
 
 
 def _chart_script() -> str:

@@ -1,4 +1,4 @@
-"""Which scenarios the what-if page offers: the TOML files of its folders, by the name that each gives itself."""
+"""Which scenarios the what-if page offers: the TOML files of its folders, by name, and the floor of its server."""
 
 from __future__ import annotations
 
@@ -7,20 +7,46 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from coachsim import bundled
+
+if TYPE_CHECKING:
+    from coachsim.models import Agent
+    from coachsim.scenario import Scenario
 
 VARIABLE = "COACHSIM_SCENARIOS"
 """The environment variable in which a server names its folders to the pages, as ``PATH`` names its own."""
 FIRST = "weekday.toml"
+TODAY = "Today's floor"
+"""What the floor of the server is called among the scenarios."""
+ASSUMED = (
+    "How people notice and read. These numbers are assumptions, not measurements, until they are fitted to a log of"
+    " your own floor."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One scenario file; ``name`` is its own, or the file's where that cannot be read."""
+    """A scenario to choose: a file, under its own name or the file's where that cannot be read.
 
-    path: Path
+    Without a ``path`` it is the floor of the server.
+    """
+
+    path: Path | None
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A scenario with the ``agents`` of its floor. ``about`` says what it stands on, ``attention`` what its numbers of
+    that do; ``roster`` is a roster file that it needs and that is nowhere yet."""
+
+    scenario: Scenario
+    agents: tuple[Agent, ...]
+    about: str
+    attention: str = ASSUMED
+    roster: str | None = None
 
 
 def folders(given: Path | str | None = None) -> list[Path]:
@@ -31,11 +57,28 @@ def folders(given: Path | str | None = None) -> list[Path]:
     return [*named, bundled.folder("data") / "scenarios"]
 
 
+def connected() -> bool:
+    """Whether this is the kernel of a page of a server, which knows whose it is."""
+    return bool(os.environ.get("COACHSIM_URL") and os.environ.get("HTTP_X_COACH_TICKET"))
+
+
+def opened(given: Scenario | Path) -> Opened:
+    """A scenario, or the one in a file, with the agents of its floor. Raises ``ScenarioError``, ``RosterError``."""
+    from coachsim.plan import floor_of
+    from coachsim.scenario import Scenario
+
+    scenario = given if isinstance(given, Scenario) else Scenario.load(given)
+    return Opened(scenario, tuple(floor_of(scenario)), scenario.description)
+
+
 def offers(where: Sequence[Path]) -> list[Offer]:
-    """The scenarios there, each file once: the ordinary weekday first, then by name."""
+    """The scenarios there, each file once: the ordinary weekday first, then by name; last the floor of the server."""
     paths = {path.resolve(): path for folder in where for path in sorted(folder.glob("*.toml"))}
-    found = [Offer(path, _name(path)) for path in paths]
-    return sorted(found, key=lambda offer: (offer.path.name != FIRST, offer.name.casefold(), offer.path))
+    names = {path: _name(path) for path in paths}
+    ordered = sorted(paths, key=lambda path: (path.name != FIRST, names[path].casefold(), path))
+    found = [Offer(path, names[path]) for path in ordered]
+    # It comes last: the first is opened by itself, and this one takes a while.
+    return [*found, Offer(None, TODAY)] if connected() else found
 
 
 def _name(path: Path) -> str:

@@ -11,6 +11,7 @@ from coachsim.pages.page import Superseded
 from coachsim.pages.what_if_controls import Asked, Json
 
 if TYPE_CHECKING:
+    from coachsim.models import Agent
     from coachsim.scenario import Scenario
     from coachsim.tally import Tally
 
@@ -30,12 +31,17 @@ class View:
 
 @dataclass
 class Job:
-    """What was asked for with ``ticket``. ``stop`` is set when something newer was."""
+    """What was asked for with ``ticket``, on the floor of ``agents``. ``stop`` is set when something newer was."""
 
     ticket: int
     asked: Asked
-    names: Mapping[str, str]
+    agents: tuple[Agent, ...]
     stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The agents' names by their ids."""
+        return {agent.agent_id: agent.name for agent in self.agents}
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +56,7 @@ class Results:
 @dataclass(frozen=True, eq=False)
 class _Counted:
     scenario: Scenario
+    agents: tuple[Agent, ...]
     message: str | None
     replications: int
     seed: int
@@ -76,7 +83,7 @@ class Bench:
 
         asked = job.asked
         wanted = [asked.a] if asked.a == asked.b else [asked.a, asked.b]
-        missing = [scenario for scenario in wanted if self._find(scenario, asked) is None]
+        missing = [scenario for scenario in wanted if self._find(scenario, job) is None]
         if missing:
             # In this process only: a page of a server shares the machine with the delivery of messages.
             tallies = run(
@@ -84,22 +91,24 @@ class Bench:
                 replications=asked.replications,
                 seed=asked.seed,
                 message=asked.message,
+                agents=job.agents,
                 processes=1,
                 progress=progress,
             )
             for scenario, tally in zip(missing, tallies, strict=True):
-                self._kept.append(_Counted(scenario, asked.message, asked.replications, asked.seed, tally))
-        a, b = self._find(asked.a, asked), self._find(asked.b, asked)
+                self._kept.append(_Counted(scenario, job.agents, asked.message, asked.replications, asked.seed, tally))
+        a, b = self._find(asked.a, job), self._find(asked.b, job)
         assert a is not None and b is not None
         # The baseline is looked up most often, so it is kept longest.
         others = [one for one in self._kept if one is not a and one is not b]
         self._kept = [*others[-_KEPT:], b, a]
         return Results(job, a.tally, b.tally)
 
-    def _find(self, scenario: Scenario, asked: Asked) -> _Counted | None:
+    def _find(self, scenario: Scenario, job: Job) -> _Counted | None:
+        asked = job.asked
         for one in self._kept:
             same = (one.message, one.replications, one.seed) == (asked.message, asked.replications, asked.seed)
-            if same and one.scenario == scenario:
+            if same and one.scenario == scenario and one.agents == job.agents:
                 return one
         return None
 

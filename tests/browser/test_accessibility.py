@@ -396,6 +396,9 @@ async def test_the_what_if_page(server, browser, page_log, audit):
 
     await expect(page.get_by_label("Scenario")).to_be_visible(timeout=90_000)
     await audit.look_at(page, "what if, at its start")
+    await page.get_by_label("Scenario").select_option("Today's floor")
+    await expect(page.get_by_text("which supervisors and analysts may read")).to_be_visible(timeout=60_000)
+    await audit.look_at(page, "what if, today's floor refused")
     await page.get_by_label("Scenario").select_option("Small")
     await page.get_by_label("Message", exact=True).select_option("late")
     await page.get_by_label("Breaks", exact=True).select_option("in waves")

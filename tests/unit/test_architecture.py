@@ -159,7 +159,7 @@ def test_pages_reach_the_floor_only_through_a_client() -> None:
                 allowed = {"pages", "client", "remote", "errors", "models", "days"}
                 if module.split(".")[2:] and module.split(".")[2].startswith(("what_if", "message_log")):
                     allowed |= {"log", "analysis", "charts", "scenario", "variants", "plan", "experiment", "tally"}
-                    allowed |= {"intervals", "bundled"}
+                    allowed |= {"intervals", "bundled", "fitting"}
                 assert part_of(name) in allowed, f"{module} must not import {name}"
 
 

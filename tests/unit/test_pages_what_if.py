@@ -459,6 +459,17 @@ def test_a_servers_folders_come_before_the_bundled_scenarios(tmp_path, monkeypat
     assert len({offer.path for offer in offers(folders())}) == len(offers(folders()))
 
 
+def test_the_floor_is_offered_where_there_is_a_server_that_knows_whose_page_it_is(monkeypatch):
+    for name in ("COACHSIM_URL", "HTTP_X_COACH_TICKET"):
+        monkeypatch.delenv(name, raising=False)
+    assert all(offer.path is not None for offer in offers(folders()))
+    monkeypatch.setenv("COACHSIM_URL", "http://127.0.0.1:1")
+    assert all(offer.path is not None for offer in offers(folders()))
+    monkeypatch.setenv("HTTP_X_COACH_TICKET", "of-somebody")
+    found = offers(folders())
+    assert (found[-1].path, found[-1].name) == (None, "Today's floor") and found[0].path.name == "weekday.toml"
+
+
 def test_the_page_is_drawn_before_what_it_computes_with_is_loaded():
     code = (
         "import sys\n"
@@ -475,6 +486,6 @@ def test_only_a_few_tallies_are_kept(monkeypatch):
     bench = what_if_work.Bench()
     for seed in range(1, 20):
         wanted = asked(BASE, FORM | {"seed": seed, "replications": 2, "toast": 9})
-        bench.play(what_if_work.Job(seed, wanted, {}), lambda done, total: None)
+        bench.play(what_if_work.Job(seed, wanted, tuple(floor_of(BASE))), lambda done, total: None)
     assert len(bench._kept) <= 8
     assert np.all([one.replications == 2 for one in bench._kept])
