@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coachsim.models import is_blank
 from coachsim.plan import floor_of, plan
 from coachsim.scenario import Scenario, ScenarioError
 from tests.unit.days_of import message
@@ -181,7 +182,7 @@ def test_a_saved_scenario_is_the_same_wherever_it_is_put(repository: Path, tmp_p
 
 @given(
     name=st.text(min_size=1, max_size=80),
-    body=st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1).filter(str.strip),
+    body=st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1).filter(lambda text: not is_blank(text)),
     roster=st.none() | st.from_regex(r"\A[^\x00-\x1f\ud800-\udfff]+\Z"),
     seconds=st.floats(0.001, 1e6),
 )
