@@ -110,13 +110,15 @@ def draw(
 ) -> Days:
     """Draws one day for each seed: the scenario's own date unless ``day`` says another; its own floor, or ``agents``.
 
-    Raises ``ScenarioError`` for messages to agents or groups that the floor does not have, and what the roster raises.
+    Raises ``ScenarioError`` for messages to agents or groups that the floor does not have, for shifts of teams that it
+    does not have or teams without a shift, and what the roster raises.
     """
     label = day or scenario.date
     today = day_of(scenario, label)
     people = tuple(sorted(agents if agents is not None else floor_of(scenario), key=lambda agent: agent.agent_id))
     check_audiences(scenario, people)
     active = tuple(agent for agent in people if agent.active)
+    shifts.check_teams(scenario, people)
     agent_keys = keys([agent.agent_id for agent in active])
     draws = Draws(tuple(seeds), label.toordinal())
     planned = tuple(slots(scenario, today))
@@ -128,7 +130,7 @@ def draw(
         agents=people,
         active=active,
         keys=agent_keys,
-        rota=shifts.rota(scenario, seeds, today, agent_keys),
+        rota=shifts.rota(scenario, seeds, today, agent_keys, [agent.team for agent in active]),
         slots=planned,
         sends=Sends.of(planned, today),
         choices=choices,

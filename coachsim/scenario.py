@@ -71,13 +71,14 @@ class FloorShape(_Part):
 
 
 class Shift(_Part):
-    """One pattern of shifts; agents are dealt to the patterns by their shares."""
+    """One pattern of shifts; agents are dealt to the patterns that are open to their team by their shares."""
 
     start: str = Field(description="time of day of logging in, HH:MM")
     length_h: Annotated[float, Field(gt=0, le=16, strict=True)] = Field(8.0, description="hours until logging out")
     share: Positive = Field(1.0, description="weight among the patterns: twice the weight, twice the agents")
     start_spread_min: Spread = Field(10.0, description="minutes, half-width of the start")
     length_spread_min: Spread = Field(10.0, description="minutes, half-width of the length")
+    teams: tuple[str, ...] = Field((), description="the teams that work it; without any, all teams do")
 
     _time = field_validator("start")(_wall_time)
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from coachsim.attention import micros
 from coachsim.days import HOUR, MINUTE, Day, Schedule
 from coachsim.draws import Draws, Floats, Keys
+from coachsim.models import Agent
 from coachsim.outcome import NEVER, Ints
 from coachsim.rota import BREAK, IN, OUT, Rota
-from coachsim.scenario import Scenario
+from coachsim.scenario import Scenario, ScenarioError
 
 _UNPLANNED = "short break"
 _NO_BREAK = 2**62  # as the beginning of a break: there is none
@@ -57,15 +58,33 @@ class _Shifts:
         )
 
 
-def rota(scenario: Scenario, seeds: Sequence[int], today: Day, agents: Keys) -> Rota:
-    """The day for each of the seeds; shifts that began the day before, or that begin the day after, are in it too."""
+def check_teams(scenario: Scenario, people: Sequence[Agent]) -> None:
+    """Every team that a shift names must be on the floor, and every team that is must have a shift to work."""
+    named = {team for shift in scenario.shifts for team in shift.teams}
+    unknown = named - {agent.team for agent in people}
+    faults = [
+        f"shifts[{index}].teams: there is no team {team!r}"
+        for index, shift in enumerate(scenario.shifts)
+        for team in shift.teams
+        if team in unknown
+    ]
+    if all(shift.teams for shift in scenario.shifts):
+        without = sorted({agent.team for agent in people if agent.active} - named)
+        faults += [f"shifts: no shift is for the team {team!r}" for team in without]
+    if faults:
+        raise ScenarioError(f"The scenario {scenario.name!r}: {'; '.join(faults)}.")
+
+
+def rota(scenario: Scenario, seeds: Sequence[int], today: Day, agents: Keys, teams: Sequence[str]) -> Rota:
+    """The day for each of the seeds; shifts that began the day before, or that begin the day after, are in it too.
+
+    ``teams`` are the agents' own, in step. They have to be those of ``check_teams``.
+    """
     many = len(seeds) * len(agents)
     everybody = _People(np.arange(many), np.repeat(np.arange(len(seeds)), len(agents)), np.tile(agents, len(seeds)))
     # Which pattern an agent works is theirs for good, not drawn anew each day; so is their wave of each break.
     for_good = Draws(tuple(seeds), 0)
-    weights = np.cumsum([shift.share for shift in scenario.shifts])
-    pattern = np.searchsorted(weights / weights[-1], everybody.uniform(for_good, "pattern"), side="right")
-    pattern = np.minimum(pattern, len(scenario.shifts) - 1)
+    pattern = _dealt(scenario, teams, everybody.uniform(for_good, "pattern"))
     label = date.fromisoformat(today.label)
     worked: list[_Shifts] = []
     free_from = np.full(many, NEVER)
@@ -81,6 +100,26 @@ def rota(scenario: Scenario, seeds: Sequence[int], today: Day, agents: Keys) -> 
         free_from[shifts.who.row] = shifts.end
         worked.append(shifts)
     return _rota(worked, many, today, _reasons(scenario))
+
+
+def _dealt(scenario: Scenario, teams: Sequence[str], drawn: Floats) -> Ints:
+    """The pattern of each agent, of those that are open to their team, from a draw of 0 to 1; by seed, then agent."""
+    patterns = range(len(scenario.shifts))
+    if not any(shift.teams for shift in scenario.shifts):
+        return _by_share(scenario, patterns, drawn)
+    of_agents = drawn.reshape(-1, len(teams)) if teams else drawn.reshape(1, 0)
+    found = np.zeros(of_agents.shape, np.int64)
+    for team in sorted(set(teams)):
+        those = [number for number, one in enumerate(teams) if one == team]
+        open_to = [n for n in patterns if not scenario.shifts[n].teams or team in scenario.shifts[n].teams]
+        found[:, those] = _by_share(scenario, open_to, of_agents[:, those])
+    return found.ravel()
+
+
+def _by_share(scenario: Scenario, patterns: Sequence[int], drawn: Floats) -> Ints:
+    weights = np.cumsum([scenario.shifts[n].share for n in patterns])
+    place = np.searchsorted(weights / weights[-1], drawn, side="right")
+    return np.asarray(patterns)[np.minimum(place, len(patterns) - 1)]
 
 
 def _reasons(scenario: Scenario) -> tuple[str, ...]:

@@ -362,3 +362,38 @@ def test_when_everybody_is_absent_nobody_reads():
 def test_a_practice_floor_starts_at_its_time_of_day():
     assert practice_start(scenario(practice_from="10:30"), date(2026, 3, 2)) == at(10, 30)
     assert practice_start(scenario(practice_from="01:00"), date(2026, 3, 2)) == at(25)
+
+
+def test_a_shift_of_named_teams_is_worked_by_them_alone():
+    floor = [
+        *people(40, team="Blue"),
+        *(dataclasses.replace(one, agent_id=f"r{one.agent_id}", team="Red") for one in people(40)),
+    ]
+    early, late = {"start": "08:00", **EXACT}, {"start": "14:00", **EXACT}
+    apart = scenario(shifts=[early | {"teams": ["Blue"]}, late | {"teams": ["Red"], "share": 2.0}])
+    came = {change.agent_id: change.at for change in reversed(plan(apart, 1, agents=floor).changes)}
+    assert {came[one.agent_id] for one in floor if one.team == "Blue"} == {at(8)}
+    assert {came[one.agent_id] for one in floor if one.team == "Red"} == {at(14)}
+    # A shift of all is open to each team beside its own; who works what does not hang on the other team.
+    mixed = scenario(shifts=[early, late | {"teams": ["Red"]}])
+    came = {change.agent_id: change.at for change in reversed(plan(mixed, 1, agents=floor).changes)}
+    assert {came[one.agent_id] for one in floor if one.team == "Blue"} == {at(8)}
+    red = [one for one in floor if one.team == "Red"]
+    assert {came[one.agent_id] for one in red} == {at(8), at(14)}
+    alone = {change.agent_id: change.at for change in reversed(plan(mixed, 1, agents=red).changes)}
+    assert alone == {one.agent_id: came[one.agent_id] for one in red}
+    # Named by all, teams change nothing.
+    same = [shift | {"teams": ["Blue", "Red"]} for shift in (early, late)]
+    both, plain = (plan(scenario(shifts=shifts), 3, agents=floor).changes for shifts in (same, [early, late]))
+    assert both == plain
+
+
+def test_teams_that_are_not_there_and_teams_without_a_shift_are_named():
+    one = {"start": "08:00", "teams": ["Blue", "Grene"]}
+    with pytest.raises(ScenarioError, match=r"shifts\[0\]\.teams: there is no team 'Grene'"):
+        plan(scenario(shifts=[one]), 1, agents=people(3))
+    floor = [*people(3), dataclasses.replace(people(1)[0], agent_id="z", team="Red")]
+    with pytest.raises(ScenarioError, match="no shift is for the team 'Red'"):
+        plan(scenario(shifts=[one | {"teams": ["Blue"]}]), 1, agents=floor)
+    gone = [*people(3), dataclasses.replace(floor[-1], active=False)]
+    assert plan(scenario(shifts=[one | {"teams": ["Blue"]}]), 1, agents=gone).changes
