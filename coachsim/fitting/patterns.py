@@ -11,6 +11,7 @@ from coachsim.days import MINUTE
 from coachsim.draws import Floats
 from coachsim.errors import NotEnoughEvidence
 from coachsim.fitting.attendance import Attendance, Stay
+from coachsim.fitting.by_team import Pattern, of_teams
 from coachsim.fitting.clusters import groups, middle_and_spread
 from coachsim.outcome import Ints
 from coachsim.scenario import Scenario, Shift
@@ -27,12 +28,10 @@ _USUAL_MIN = 480.0
 
 @dataclass(frozen=True, slots=True)
 class Shifts:
-    """The patterns and the ``absence``. ``days`` is how many days stand behind the shares; ``assumed`` names what the
-    log does not tell, and is as a scenario has it by default: ``absence``, ``lengths``."""
+    """The patterns and the ``absence``. ``assumed`` names what the log does not tell: ``absence``, ``lengths``."""
 
     patterns: tuple[Shift, ...]
     absence: float
-    days: int
     assumed: tuple[str, ...]
 
 
@@ -50,7 +49,9 @@ class _Starts:
 
 
 def shifts(seen: Attendance, clear_down_min: int) -> Shifts:
-    """The patterns of the shifts that were seen. Raises ``NotEnoughEvidence`` if there was none.
+    """The patterns of the shifts that were seen, with their teams (``by_team``).
+
+    Raises ``NotEnoughEvidence`` if there was none.
 
     Starts that belong together are a pattern, or several, where their lengths fall apart into groups; the middle is the
     median, the spread the interquartile range (``clusters``). A pattern's share is its share of the shifts on days that
@@ -61,25 +62,27 @@ def shifts(seen: Attendance, clear_down_min: int) -> Shifts:
     whole = _whole_days(seen, starts)
     kept = np.isin(starts.date, whole) if len(whole) else np.ones(len(starts.date), np.bool_)
     assumed = [] if len(whole) else ["absence"]
-    found: list[tuple[float, Shift]] = []
+    found: list[Pattern] = []
     for part in groups(starts.into):
         weight = float(kept[part].sum())
         if not weight:  # a pattern of today alone
             weight, part_days = float(len(part)), 1
         else:
             part_days = max(1, len(whole))
-        lengths, guessed = _lengths(seen, starts, part)
-        assumed += ["lengths"] if guessed and "lengths" not in assumed else []
-        for share, length, length_spread in lengths:
-            found.append((share * weight / part_days, _shift(starts, part, length, length_spread)))
-    total = sum(weight for weight, _ in found)
-    common = [(weight, shift) for weight, shift in found if weight >= _STRAY * total]
-    if sum(weight for weight, _ in common) >= _KEPT * total:
+        for group in _lengths(seen, starts, part):
+            assumed += ["lengths"] if group.assumed and "lengths" not in assumed else []
+            counted = group.places[kept[group.places]] if kept[group.places].any() else group.places
+            worked = tuple(starts.stays[place].agent_id for place in counted.tolist())
+            shift = _shift(starts, part, group.length, group.spread)
+            found.append(Pattern(group.share * weight / part_days, shift, worked))
+    total = sum(one.weight for one in found)
+    common = [one for one in found if one.weight >= _STRAY * total]
+    if sum(one.weight for one in common) >= _KEPT * total:
         found = common
-    patterns = tuple(shift.model_copy(update={"share": max(0.1, round(weight, 1))}) for weight, shift in found)
+    patterns = of_teams(found, seen.agents)
     default = float(Scenario.model_fields["absence"].default)
     absence = _absence(seen, starts, whole) if len(whole) else default
-    return Shifts(patterns, absence, len(whole) or 1, tuple(assumed))
+    return Shifts(patterns, absence, tuple(assumed))
 
 
 def _starts(seen: Attendance, clear_down_min: int) -> _Starts:
@@ -150,33 +153,45 @@ def _absence(seen: Attendance, starts: _Starts, whole: Ints) -> float:
     return round(max(0.0, 1 - came / expected), 4) if expected else 0.0
 
 
-def _lengths(seen: Attendance, starts: _Starts, part: Ints) -> tuple[list[tuple[float, float, float]], bool]:
-    """How long the shifts of one start are: share, minutes and half-width of each group, and whether one was assumed.
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Shifts of one start that are about as long: their places, their share of all of that start, minutes, and whether
+    these were ``assumed``."""
+
+    places: Ints
+    share: float
+    length: float
+    spread: float
+    assumed: bool = False
+
+
+def _lengths(seen: Attendance, starts: _Starts, part: Ints) -> list[_Group]:
+    """How long the shifts of one start are, shortest first.
 
     A shift that is not over tells only that it is no shorter. Where it is longer than all that are over, it is one of
     another pattern: as long as until those went who were there when the log began, if that is possible, else eight
     hours, or as long as it has been.
     """
-    over = part[starts.over[part]]
-    lengths = starts.length[over]
-    so_far = starts.length[part[~starts.over[part]]]
-    beyond = so_far[so_far > (lengths.max() if len(lengths) else 0.0) + (_LONGER_MIN if len(lengths) else 0.0)]
-    many = len(lengths) + len(beyond)
-    found = []
-    for place in groups(lengths):
-        found.append((len(place) / many, *middle_and_spread(lengths[place])))
+    over, still = part[starts.over[part]], part[~starts.over[part]]
+    longest = starts.length[over].max() + _LONGER_MIN if len(over) else 0.0
+    beyond = still[starts.length[still] > longest]
+    many = len(over) + len(beyond)
+    found = [
+        _Group(over[places], len(places) / many, *middle_and_spread(starts.length[over[places]]))
+        for places in groups(starts.length[over])
+    ]
     if not len(beyond):
-        return found, False
+        return found
+    share, so_far = len(beyond) / many, float(starts.length[beyond].max())
     middle, spread = middle_and_spread(starts.into[part])
-    until = _ends(seen, starts.cut)
-    until = (until - middle) % _DAY_MIN
-    until = until[(until >= beyond.max()) & (until <= _LONGEST_MIN)]
+    until = (_ends(seen, starts.cut) - middle) % _DAY_MIN
+    until = until[(until >= so_far) & (until <= _LONGEST_MIN)]
     if len(until):
         length, width = middle_and_spread(until)
-        return [*found, (len(beyond) / many, length, max(0.0, width - spread))], False
-    length = min(_LONGEST_MIN, max(_USUAL_MIN, 15 * np.ceil(beyond.max() / 15)))
-    default = float(Shift.model_fields["length_spread_min"].default)
-    return [*found, (len(beyond) / many, float(length), default)], True
+        return [*found, _Group(beyond, share, length, max(0.0, width - spread))]
+    length = min(_LONGEST_MIN, max(_USUAL_MIN, 15 * float(np.ceil(so_far / 15))))
+    usual = float(Shift.model_fields["length_spread_min"].default)
+    return [*found, _Group(beyond, share, length, usual, assumed=True)]
 
 
 def _ends(seen: Attendance, cut: float) -> Floats:

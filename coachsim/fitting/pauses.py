@@ -196,6 +196,6 @@ def _others(per_hour: float, lengths: Floats) -> UnplannedBreaks:
     low, high = np.quantile(logs, [0.25, 0.75])
     return UnplannedBreaks(
         per_hour=round(min(per_hour, 6.0), 3),
-        length_median_min=round(float(np.exp(np.median(logs))), 2),
+        length_median_min=max(0.01, round(float(np.exp(np.median(logs))), 2)),
         length_sigma=round(min(3.0, float(high - low) / _QUARTILES_OF_NORMAL), 2),
     )

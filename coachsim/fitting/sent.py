@@ -30,11 +30,13 @@ def planned(log: MessageLog, day: str, seen: Attendance) -> tuple[tuple[PlannedM
     got = log.sql("SELECT message_id, agent_id FROM deliveries WHERE day = $day", {"day": day})
     recipients = {int(message_id): set(rows) for message_id, rows in got.groupby("message_id")["agent_id"]}
     wall = seen.wall_minutes(sent["moment"].tolist())["minute"]
+    groups = {(kind, group) for agent in seen.agents for kind in GROUP_KINDS for group in agent.groups(kind)}
     found: list[PlannedMessage] = []
     left_out = 0
     taken: set[str] = set()
     for minute, row in zip(wall.tolist(), sent.to_dict("records"), strict=True):
-        to = _to(Audience.from_json(json.loads(row["audience"])), recipients.get(row["message_id"], set()), seen.agents)
+        got_it = recipients.get(row["message_id"], set())
+        to = _to(Audience.from_json(json.loads(row["audience"])), got_it, seen.agents, groups)
         if to is None:
             left_out += 1
             continue
@@ -61,14 +63,16 @@ _MESSAGES = """
 """
 
 
-def _to(audience: Audience, recipients: Collection[str], agents: Sequence[Agent]) -> dict[str, Any] | str | None:
+def _to(
+    audience: Audience, recipients: Collection[str], agents: Sequence[Agent], groups: Collection[tuple[str, str]]
+) -> dict[str, Any] | str | None:
     """The audience on this floor; None where nobody of it is there."""
     here = {agent.agent_id for agent in agents if agent.agent_id in recipients}
     if not here:
         return None
     teams = tuple(sorted({agent.team for agent in agents if agent.agent_id in here}))
     for one in (audience, _of_teams(audience, teams)):
-        if one is None or not _is_known(one, agents):
+        if one is None or not _is_known(one, groups):
             continue
         if one.filter is not None and one.filter.state:
             return one.to_json()
@@ -77,13 +81,12 @@ def _to(audience: Audience, recipients: Collection[str], agents: Sequence[Agent]
     return Audience(agents=tuple(sorted(here))).to_json()
 
 
-def _is_known(audience: Audience, agents: Sequence[Agent]) -> bool:
+def _is_known(audience: Audience, groups: Collection[tuple[str, str]]) -> bool:
     """Whether the audience is one by itself, and the floor has all groups that it names."""
     if audience.unread_of is not None:
         return False
     given = audience.filter.given if audience.filter else {}
-    known = {(kind, group) for agent in agents for kind in GROUP_KINDS for group in agent.groups(kind)}
-    return all((kind, group) in known for kind in GROUP_KINDS for group in given.get(kind, ()))
+    return all((kind, group) in groups for kind in GROUP_KINDS for group in given.get(kind, ()))
 
 
 def _of_teams(audience: Audience, teams: tuple[str, ...]) -> Audience | None:

@@ -1,4 +1,4 @@
-"""Today's floor on the what-if page, in a real browser: learned from the server's log, changed, saved with its roster."""
+"""Today's floor on the what-if page, in a real browser: learned from the server's log, changed, and saved."""
 
 from __future__ import annotations
 

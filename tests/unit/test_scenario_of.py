@@ -79,6 +79,36 @@ def test_shifts_are_found_again(week):
         assert abs(found.length_spread_min - made.length_spread_min) < ERRORS * error + 0.01
 
 
+def test_shifts_that_are_dealt_to_all_teams_alike_are_no_teams_own(week):
+    assert [shift.teams for shift in week.shifts] == [()] * 3
+
+
+def test_teams_with_shifts_of_their_own_are_found_again():
+    """Teams 1 and 2 come early, team 3 late, and of team 4 some at either time: its shares are those of its people."""
+    shifts = [
+        {"start": "08:00", "teams": ["Team 1", "Team 2", "Team 4"]},
+        {"start": "14:00", "length_h": 7.0, "teams": ["Team 3", "Team 4"]},
+    ]
+    log, learned = learned_from(MADE.model_copy(update={"shifts": scenario(shifts=shifts).shifts}), 6)
+    early, both_early, late, both_late = learned.scenario.shifts
+    assert [(one.start, one.teams) for one in (early, late)] == [
+        ("08:00", ("Team 1", "Team 2")),
+        ("14:00", ("Team 3",)),
+    ]
+    assert both_early.teams == both_late.teams == ("Team 4",)
+    changes = log.state_changes().merge(log.agents()[["agent_id", "team"]], on="agent_id")
+    fours = changes[changes["team"] == "Team 4"]
+    came = fours.groupby(["agent_id", fours["changed_at"].dt.date])["changed_at"].min().dt.hour
+    assert both_early.share == pytest.approx((came < 11).sum() / DAYS, abs=0.06)
+    assert both_late.share == pytest.approx((came >= 11).sum() / DAYS, abs=0.06)
+    with simulate(learned.scenario, seed=1, agents=learned.agents) as again:
+        at_ten = again.sql(
+            "SELECT team, arg_max(state, seq) AS state FROM all_state_changes JOIN agents USING (agent_id)"
+            " WHERE hour(changed_at) < 10 GROUP BY team, agent_id"
+        )
+    assert "Team 3" not in set(at_ten["team"]) and {"Team 1", "Team 2", "Team 4"} <= set(at_ten["team"])
+
+
 def test_absence_is_found_again(week):
     assert abs(week.absence - MADE.absence) < ERRORS * sqrt(MADE.absence * (1 - MADE.absence) / (AGENTS * DAYS))
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from coachsim import CoachsimError, MessageLog, Scenario, simulate
 from coachsim.errors import InvalidInput, NotEnoughEvidence
@@ -21,8 +24,9 @@ from coachsim.simulation import play, write_log
 from tests.unit.analysis_logs import EVERYONE, PaperFloor, log_of
 from tests.unit.days_of import EXACT, LUNCH, message, scenario
 from tests.unit.floors import AGENTS, BREAK, HOUR, IN, MINUTE, OUT, TEN, Desk, team
+from tests.unit.test_plan import ANY, scenarios
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 USUAL = Attention.model_validate({})
 NIGHTS = scenario(
     floor={"agents": 60, "teams": 3},
@@ -297,3 +301,22 @@ def test_times_fall_apart_at_valleys_that_chance_does_not_make():
 
 def _floats(minutes: Iterable[float]) -> np.ndarray:
     return np.array(list(minutes), float)
+
+
+# --- any floor ---
+
+
+@settings(max_examples=25, deadline=None)
+@given(made=scenarios(ANY), days=st.integers(1, 3), seed=st.integers(0, 99))
+def test_of_any_floor_a_scenario_is_learned_that_can_be_played_or_it_is_said_why_not(made, days, seed):
+    with simulate(made, seed=seed, days=days, player="arrays") as log:
+        began_at = log.sql("SELECT min(began_at) AS began FROM days")["began"][0]
+        came = log.sql("SELECT count(*) AS n FROM state_changes WHERE changed_at > ?", [began_at])["n"][0]
+        try:
+            learned = scenario_of(log, attention=USUAL)
+        except NotEnoughEvidence as error:
+            assert error.message.endswith(".") and (not made.floor.agents or "Nobody logged in" in error.message)
+            return
+    assert came
+    assert Scenario.from_dict(tomllib.loads(learned.scenario.to_toml())) == learned.scenario
+    assert plan(learned.scenario, seed, agents=learned.agents).scenario.time_zone == made.time_zone
