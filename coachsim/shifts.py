@@ -19,6 +19,7 @@ from coachsim.rota import BREAK, IN, OUT, Rota
 from coachsim.scenario import Scenario, ScenarioError
 
 _UNPLANNED = "short break"
+_AGES = 1e18  # µs, 30,000 years: what is rarer never happens, and would be too large a number
 _NO_BREAK = 2**62  # as the beginning of a break: there is none
 
 
@@ -195,14 +196,13 @@ def _unplanned(scenario: Scenario, draws: Draws, who: _People, start: Ints, end:
     wishes: list[tuple[Ints, Ints, str]] = []
     if not model.per_hour:
         return wishes
+    mean = min(HOUR / model.per_hour, _AGES)
     still = np.arange(len(start))
     begin = start.copy()
     while True:
         n = len(wishes)
         those = who[still]
-        begin[still] += micros(
-            draws.exponential("unplanned gap", those.keys, HOUR / model.per_hour, n=n, rep=those.rep)
-        )
+        begin[still] += micros(draws.exponential("unplanned gap", those.keys, mean, n=n, rep=those.rep))
         still = still[begin[still] < end[still]]
         if not len(still):
             return wishes

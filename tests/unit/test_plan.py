@@ -397,3 +397,10 @@ def test_teams_that_are_not_there_and_teams_without_a_shift_are_named():
         plan(scenario(shifts=[one | {"teams": ["Blue"]}]), 1, agents=floor)
     gone = [*people(3), dataclasses.replace(floor[-1], active=False)]
     assert plan(scenario(shifts=[one | {"teams": ["Blue"]}]), 1, agents=gone).changes
+
+
+def test_breaks_that_come_once_in_more_than_an_age_are_none():
+    seldom, never = (
+        plan(scenario(unplanned_breaks={"per_hour": rate}), 1, agents=people(20)).changes for rate in (2.4e-299, 0.0)
+    )
+    assert seldom == never and len(never) == 40
