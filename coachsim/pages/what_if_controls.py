@@ -129,7 +129,7 @@ def _as_value(to: Json | str) -> str:
 
 
 def _shown(number: float) -> float:
-    return float(f"{number:.6g}")
+    return float(f"{number:.4g}")
 
 
 # --- from the controls to two scenarios ---

@@ -60,6 +60,7 @@ async def opened(server, browser, page_log, name: str) -> Page:
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_label("Scenario")).to_be_visible(timeout=90_000)
     await done(page)
+    await drawn(page)
     return page
 
 
@@ -69,6 +70,7 @@ async def test_a_supervisor_starts_from_the_floor_as_it_is_today(server, browser
     await page.get_by_label("Scenario").select_option("Today's floor")
     await expect(page.get_by_role("status").filter(has_text="Learning from the log of this floor")).to_be_visible()
     await expect(page.get_by_role("button", name="Save scenario")).to_be_disabled()
+    await expect(page.locator("svg.marks").first).to_be_hidden()  # the curves are those of another floor
     await expect(
         page.get_by_text(re.compile(r"^Only your team Team 1: 12 agents on .* as of \d\d:\d\d; "))
     ).to_be_visible(timeout=90_000)
@@ -106,7 +108,9 @@ async def test_a_trainer_is_told_why_not_and_can_choose_another(server, browser,
     page = await opened(server, browser, page_log, "tara")
     await page.get_by_label("Scenario").select_option("Today's floor")
     await expect(page.get_by_text("which supervisors and analysts may read")).to_be_visible(timeout=60_000)
+    await expect(page.locator("svg.marks").first).to_be_hidden()
     await page.get_by_label("Scenario").select_option("Night shift")
     await done(page)
+    await expect(page.locator("svg.marks").first).to_be_visible()
     await expect(page.get_by_text("A desk of 90 round the clock")).to_be_visible()
     await page.context.close()
