@@ -19,7 +19,7 @@ from coachsim.server.app import Server
 from coachsim.server.site import Options
 from tests.browser.test_what_if import PASSWORD, done, drawn, figure
 from tests.browser.walking import GOING, VERSIONS
-from tests.history import live_past
+from tests.server.past import live_past
 
 pytestmark = [
     pytest.mark.browser,

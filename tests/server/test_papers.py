@@ -13,7 +13,7 @@ import pytest
 
 from coachsim.cli import _parser
 from tests.papers import blocks, commands, papers
-from tests.server.past import two_closed_days
+from tests.server.past import live_past, two_closed_days
 from tests.server.reader import Reader, printed
 from tests.serving import PEOPLE
 
@@ -38,8 +38,16 @@ def an_archive(reader: Reader) -> None:
     reader.shell("coachsim log archive")
 
 
+def a_past(reader: Reader) -> None:
+    live_past(reader.folder / "data" / "live")
+
+
 # What a paper takes for granted that its reader has.
-GIVEN: dict[str, Callable[[Reader], None]] = {"data/README.md": an_archive, "docs/security.md": a_floor}
+GIVEN: dict[str, Callable[[Reader], None]] = {
+    "data/README.md": an_archive,
+    "docs/scenario-of-a-log.md": a_past,
+    "docs/security.md": a_floor,
+}
 RUN = {"sh", "python"}
 WITH_CODE = [
     paper

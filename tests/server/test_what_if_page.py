@@ -16,7 +16,7 @@ from coachsim.pages.what_if import WhatIfPage
 from coachsim.pages.what_if_scenarios import ASSUMED, TODAY
 from coachsim.plan import floor_of
 from coachsim.scenario import Scenario
-from tests.history import live_past
+from tests.server.past import live_past
 from tests.serving import Served, add_account, make_ticket, serve
 from tests.unit.pressing import Browser
 
