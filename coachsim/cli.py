@@ -133,6 +133,8 @@ def _user_list(arguments: argparse.Namespace) -> None:
         about = [", ".join(in_order(account.roles)), teams, account.agent_id and f"agent {account.agent_id}"]
         state = "disabled" if account.disabled else "active"
         print("\t".join([account.name, state, " · ".join(part for part in about if part)]))
+    if not listed:
+        print("There is no account yet. Add one with 'coachsim user add NAME --role ROLE'.", file=sys.stderr)
 
 
 def _user_disable(arguments: argparse.Namespace) -> None:
@@ -169,7 +171,9 @@ def _token(arguments: argparse.Namespace) -> None:
     with _accounts(arguments.data) as (accounts, sessions):
         account = accounts.known(arguments.name)
         if account.disabled:
-            raise InvalidInput(f"The account {account.name} is disabled.")
+            raise InvalidInput(
+                f"{account.name} is disabled. Enable it with 'coachsim user change {account.name} --enable'."
+            )
         print(sessions.new_token(account, actor=ACTOR))
 
 
@@ -212,7 +216,7 @@ def _clear_down(arguments: argparse.Namespace) -> None:
             await host.clear_down(actor=ACTOR)
 
         _on_floor(arguments.data, clear)
-    print("Cleared down: every list of messages is empty now.")
+    print("Cleared down: all inboxes are empty now.")
 
 
 def _simulate(arguments: argparse.Namespace) -> None:
@@ -309,7 +313,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="address to serve (this machine only)")
     serve.add_argument("--port", type=_port, default=8800, help="port to serve (8800; 0 = any free one)")
     serve.add_argument("--roster", type=Path, metavar="CSV", help="load this roster at every start")
-    serve.add_argument("--no-desk", dest="desk", action="store_false", help="without the coaching page (no Voila)")
+    about = "without the pages of supervisors, analysts and trainers (no Voila)"
+    serve.add_argument("--no-desk", dest="desk", action="store_false", help=about)
     about = "a practice floor, played from this scenario: a TOML file, or one that comes with coachsim, such as weekday"
     serve.add_argument("--practice", type=Path, metavar="SCENARIO", help=about)
     serve.add_argument("--speed", type=float, metavar="N", help="floor seconds in a second of the wall (practice; 60)")

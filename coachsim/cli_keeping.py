@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from coachsim.errors import CoachsimError, WrongFolder
+from coachsim import cli_log
+from coachsim.errors import WrongFolder
 
 _ACTOR = "command-line"
 
@@ -19,19 +19,9 @@ def add_commands(group: Any, command: Callable[..., argparse.ArgumentParser]) ->
     """Adds the commands to the group ``coachsim log``; ``command(group, name, run, about)`` makes one."""
     about = "write closed days to the archive (Parquet), those that are there as well"
     archive = command(group, "archive", _archive, about)
-    for name, says in (("from", "first"), ("to", "last")):
-        archive.add_argument(
-            f"--{name}", dest=f"{name}_day", type=_day, metavar="DAY", help=f"the {says} day (as 2026-11-22)"
-        )
+    cli_log.add_days(archive)
     about = "replace a former agent's id and name by made-up ones in log and archive; cannot be undone"
     command(group, "pseudonym", _pseudonym, about).add_argument("agent_id", metavar="AGENT_ID")
-
-
-def _day(value: str) -> str:
-    try:
-        return date.fromisoformat(value).isoformat()
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{value!r} is no day; write it as 2026-11-22") from None
 
 
 def _archive(arguments: argparse.Namespace) -> None:
@@ -47,13 +37,16 @@ def _archive(arguments: argparse.Namespace) -> None:
         asked = {name: day for name, day in (("from", first), ("to", last)) if day is not None}
         days = server.post("/api/archive", params=asked)["days"]
     else:
-        log = _log(arguments.data)
+        log = cli_log.log_of(arguments.data)
         archive = Archive(arguments.data, Settings.load(arguments.data).site)
         with LogWriter.open(log) as writer:
             if writer.run.kind != "live":
                 raise WrongFolder(f"{arguments.data} holds no live floor's log, and only those have an archive.")
             days = write_archive(writer, archive, first=first, last=last, again=True)
-    print(f"{len(days):,} {'day' if len(days) == 1 else 'days'} written to {arguments.data / 'archive'}.")
+    if days:
+        print(f"{len(days):,} {'day' if len(days) == 1 else 'days'} written to {arguments.data / 'archive'}.")
+    else:
+        print("Nothing was written: none of the days asked for is over. 'coachsim log summary' lists the days.")
 
 
 def _pseudonym(arguments: argparse.Namespace) -> None:
@@ -64,7 +57,7 @@ def _pseudonym(arguments: argparse.Namespace) -> None:
     if server is not None:
         new_id = server.post(f"/api/agents/{quote(agent_id, safe='')}/pseudonym")["agent_id"]
     else:
-        _log(arguments.data)
+        cli_log.log_of(arguments.data)
         new_id = asyncio.run(_pseudonym_here(arguments.data, agent_id))
     print(f"{agent_id} is {new_id} from now on, in the log and the archive. Backups and exports made earlier are not.")
 
@@ -90,12 +83,3 @@ async def _pseudonym_here(data_dir: Path, agent_id: str) -> str:
         await host.close()
     keeping.prepare(data_dir, settings)  # copies the log, so that no trace is left in it
     return new_id
-
-
-def _log(data_dir: Path) -> Path:
-    from coachsim.log import LOG_FILE
-
-    log = data_dir / LOG_FILE
-    if not log.exists():
-        raise CoachsimError(f"There is no log in {data_dir}.")
-    return log

@@ -47,6 +47,7 @@ def _asks_a_server(parser: argparse.ArgumentParser) -> None:
 
 
 def add_days(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--from`` and ``--to``, days as labels, to the parser of a command."""
     for name, says in (("from", "first"), ("to", "last")):
         parser.add_argument(
             f"--{name}", dest=f"{name}_day", type=_day, metavar="DAY", help=f"the {says} day (as 2026-11-22)"
@@ -117,9 +118,20 @@ def _backup(arguments: argparse.Namespace) -> None:
     print(f"The log was copied to {path}.")
 
 
+def log_of(data_dir: Path) -> Path:
+    """The log file of a data folder; ``CoachsimError`` where there is none yet."""
+    from coachsim.log import LOG_FILE
+
+    log = data_dir / LOG_FILE
+    if not log.exists():
+        raise CoachsimError(
+            f"There is no log in {data_dir}. Name another folder with --data, or start its server first."
+        )
+    return log
+
+
 def copy_log(data_dir: Path, path: Path) -> None:
     """Copies the log of a data folder to the absolute ``path``: by the server that has it open, or here."""
-    from coachsim.log import LOG_FILE
     from coachsim.server.local import RunningServer
 
     server = RunningServer.find(data_dir)
@@ -128,10 +140,7 @@ def copy_log(data_dir: Path, path: Path) -> None:
     else:
         from coachsim.log_writer import LogWriter
 
-        log = data_dir / LOG_FILE
-        if not log.exists():
-            raise CoachsimError(f"There is no log in {data_dir}.")
-        with LogWriter.open(log) as writer:
+        with LogWriter.open(log_of(data_dir)) as writer:
             writer.backup(path)
 
 

@@ -1,5 +1,7 @@
-"""FloorClient: what a page may ask of a floor. ``LocalClient`` asks a host in the same process, ``RemoteClient``
-(``coachsim.remote``) a server; both give the same answers and are held to one contract test.
+"""FloorClient: what a page may ask of a floor, with one contract test for all that are one.
+
+``LocalClient`` asks a host in the same process, ``RemoteClient`` (``coachsim.remote``) a server; both give the same
+answers.
 """
 
 from __future__ import annotations

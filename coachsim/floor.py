@@ -53,6 +53,7 @@ from coachsim.models import (
 )
 from coachsim.scheduling import Scheduling
 from coachsim.state import AgentRow, MessageRow, went_back
+from coachsim.wording import STATES
 
 DISCONNECT_AFTER = 5 * MINUTE
 
@@ -243,7 +244,7 @@ class Floor(Scheduling):
                 return ()
         elif (row.state, state) not in _ALLOWED:
             raise InvalidTransition(
-                f"{row.agent.name} is {_words(row.state)} and cannot go straight to {_words(state)}. Log in first.",
+                f"{row.agent.name} is {STATES[row.state]} and cannot go straight to {STATES[state]}. Log in first.",
                 field="state",
             )
         changed = self._change_state(at, actor, row, state, reason)
@@ -427,10 +428,6 @@ def _untold(unread: Mapping[int, Delivery]) -> tuple[bool, ...]:
 def _clean_reason(reason: str) -> str | None:
     """Few reasons are given many times; one that is refused is looked at each time."""
     return clean_text(reason, what="reason", field="reason", limit=MAX_REASON, empty_ok=True) or None
-
-
-def _words(state: AgentState) -> str:
-    return {"logged_in": "logged in", "logged_out": "logged out", "break": "on a break"}[state]
 
 
 def _content(sent: Message | Draft) -> tuple[object, ...]:

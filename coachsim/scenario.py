@@ -25,7 +25,6 @@ from coachsim.models import MAX_BODY, MAX_REASON, Audience, clean_text
 # Strict: a number is a number and true is true, not whatever could be read as one.
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 Positive = Annotated[float, Field(gt=0, le=1e6, strict=True)]
-NotNegative = Annotated[float, Field(ge=0, le=1e6, strict=True)]
 Minutes = Annotated[float, Field(ge=0, le=1_440, strict=True)]
 Spread = Annotated[float, Field(ge=0, le=120, strict=True)]
 Interval = Annotated[float, Field(ge=0.1, le=1_440, strict=True)]
@@ -178,9 +177,9 @@ class Attention(_Part):
     bell_median_s: Positive = Field(900.0, description="seconds, median, from being notified to looking at the bell")
     bell_sigma: Sigma = Field(1.0, description="standard deviation of that delay's logarithm")
     bell_never: Share = Field(0.05, description="share of bells never looked at for their own sake")
-    ack_median_s: Positive = Field(8.0, description="seconds, median, from reading to acknowledging")
+    ack_median_s: Positive = Field(8.0, description="seconds, median, from reading to confirming")
     ack_sigma: Sigma = Field(0.6, description="standard deviation of that delay's logarithm")
-    ack_never: Share = Field(0.03, description="share never acknowledged, though asked for and read")
+    ack_never: Share = Field(0.03, description="share never confirmed, though asked for and read")
 
 
 class Policy(_Part):

@@ -202,7 +202,7 @@ MEASURES = {
     "sent": _count("sent", "deliveries of all messages"),
     "notified": _count("notified", "ever notified"),
     "read": _count("read", "ever read"),
-    "acknowledged": _count("acknowledged", "acknowledged, where it was asked for"),
+    "acknowledged": _count("acknowledged", "confirmed, where it was asked for"),
     "lost": _count("lost", "unread at the expiry or the night's clear-down"),
     "notified_rate": _share("notified", "notified, of those sent"),
     "read_rate": _share("read", "read, of those sent"),

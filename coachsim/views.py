@@ -17,9 +17,9 @@ from coachsim.floor import Floor
 from coachsim.models import AgentState, Audience, Delivery, Status
 from coachsim.scheduling import may_see
 from coachsim.state import AgentRow, FloorState, MessageRow, ScheduleRow
+from coachsim.wording import filter_text
 
 Json = dict[str, Any]
-_KIND_WORDS = {"campaign": "Campaign", "list": "List", "team": "Team", "queue": "Queue", "state": "State"}
 
 
 def by_state(states: Iterable[AgentState]) -> dict[str, int]:
@@ -90,21 +90,13 @@ def audience_text(floor: FloorState, audience: Audience, agent_ids: Collection[s
     if audience.everyone:
         return "everyone"
     if audience.filter is not None:
-        return " · ".join(
-            f"{_KIND_WORDS[kind]}: {', '.join(_value_words(kind, value) for value in values)}"
-            for kind, values in audience.filter.given.items()
-        )
+        return filter_text(audience.filter)
     if audience.unread_of is not None:
         return f"{len(agent_ids)} who had not read it"
     if len(agent_ids) == 1:
         (only,) = agent_ids
         return floor.agents[only].agent.name
     return f"{len(agent_ids)} agents"
-
-
-def _value_words(kind: str, value: str) -> str:
-    """A state in words; a group by its name, whatever that is."""
-    return value.replace("_", " ") if kind == "state" else value
 
 
 def scoped_deliveries(row: MessageRow, scope: Scope) -> list[Delivery]:

@@ -10,7 +10,7 @@ from coachsim.charts.words import Width
 
 TITLE = "Does the fitted attention describe the log?"
 _CAPTION = (
-    "Lines: the share read (or acknowledged) within so much time that the agent was there, in the log. Bands: the same"
+    "Lines: the share read (or confirmed) within so much time that the agent was there, in the log. Bands: the same"
     " sends to the same people, read again {replays} by the model. A line that leaves its band for long is something"
     " that the model does not have."
 )

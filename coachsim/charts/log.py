@@ -11,7 +11,8 @@ from typing import Any, Literal, cast
 
 from coachsim.charts import theme, words
 from coachsim.charts.quick import alt
-from coachsim.charts.words import STATES, Width
+from coachsim.charts.words import Width
+from coachsim.wording import STATES
 
 What = Literal["unread", "lost"]
 CAPTIONS = {
@@ -21,8 +22,8 @@ CAPTIONS = {
     " at its expiry, or at the night's clear-down.",
     "state": "Of the messages sent to agents who were in a state at that moment, the share not read: lost, or still"
     " waiting on the open day.",
-    "reach": "Everyone the message went to is in exactly one of the parts: acknowledged, read, notified and not read,"
-    " or not logged in since it was sent.",
+    "reach": "Everyone the message went to is in exactly one of the parts: confirmed, read, notified and not read, or"
+    " not notified: not logged in, with a page open, since it was sent.",
 }
 TITLES = {
     "unread": "Unread by team and hour of sending",
@@ -38,8 +39,13 @@ _LEAST_TOP = 0.05
 _ENOUGH = 5
 """The scale reaches to the largest share of so many sent: one of one must not make everything else pale."""
 _DEEP = {False: "#083b44", True: "#b9e6ed"}
-"""Further than the accent: for what was acknowledged."""
-_PARTS = ("acknowledged", "read", "notified_unread", "not_logged_in")
+"""Further than the accent: for what was confirmed."""
+_PARTS = {
+    "acknowledged": "confirmed",
+    "read": "read",
+    "notified_unread": "notified, not read",
+    "not_logged_in": "not notified",
+}
 
 
 def by_team_and_hour(
@@ -255,7 +261,7 @@ def reach(data: Any, *, dark: bool = False, width: Width = 640, headings: bool =
         return words.nothing(title, "It went to nobody.", width=width, headings=headings, dark=dark)
     colours = theme.palette(dark=dark)
     shades = [_DEEP[dark], colours.accent, colours.notified, colours.waiting]
-    names = {part: f"{_said(part)}: {found[part]:,}" for part in _PARTS}
+    names = {part: f"{says}: {found[part]:,}" for part, says in _PARTS.items()}
     rows = [
         {
             "part": names[part],
@@ -282,7 +288,7 @@ def reach(data: Any, *, dark: bool = False, width: Width = 640, headings: bool =
             tooltip=[alt.Tooltip("part:N", title="part"), alt.Tooltip("says:N", title="of those sent")],
         )
     )
-    said = "; ".join(f"{_said(part)} {words.of(found[part], found['sent'])}" for part in _PARTS)
+    said = "; ".join(f"{says} {words.of(found[part], found['sent'])}" for part, says in _PARTS.items())
     chart = words.headed(
         alt.layer(bar),
         title,
@@ -294,7 +300,3 @@ def reach(data: Any, *, dark: bool = False, width: Width = 640, headings: bool =
         height=22,
     )
     return cast(alt.LayerChart, chart)
-
-
-def _said(part: str) -> str:
-    return {"notified_unread": "notified, not read", "not_logged_in": "not logged in since"}.get(part, part)

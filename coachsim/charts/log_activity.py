@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from coachsim.charts import theme, words
 from coachsim.charts.quick import alt
-from coachsim.charts.words import STATES, Width
+from coachsim.charts.words import Width
+from coachsim.wording import STATES
 
 TITLES = {"load": "Messages for an agent on a day", "presence": "Who was there, by hour of the day"}
 CAPTIONS = {

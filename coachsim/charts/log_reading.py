@@ -11,7 +11,8 @@ from typing import Any, cast
 
 from coachsim.charts import theme, words
 from coachsim.charts.quick import alt
-from coachsim.charts.words import STATES, Width
+from coachsim.charts.words import Width
+from coachsim.wording import STATES
 
 TITLE = "Time to read"
 _CAPTION = (

@@ -10,7 +10,6 @@ from coachsim.charts import theme
 from coachsim.charts.quick import alt
 
 Width = int | Literal["container"]
-STATES = {"logged_in": "logged in", "break": "on a break", "logged_out": "logged out"}
 _CHARACTER = 6.2  # pixels of a caption's letter, on average
 _NARROWEST = 320
 _MOST_NAMED = 8

@@ -14,7 +14,7 @@ from coachsim.fitting.replay import replayed
 from coachsim.log import MessageLog
 from coachsim.outcome import NEVER
 
-TOASTED, TOLD, ACKED = "read, since the toast", "read, since told of it without a toast", "acknowledged, since read"
+TOASTED, TOLD, ACKED = "read, since the toast", "read, since told of it without a toast", "confirmed, since read"
 SECONDS = np.geomspace(2.0, 4 * 3_600.0, 80)
 """Seconds of presence at which the curves are compared."""
 _FEWEST = 20

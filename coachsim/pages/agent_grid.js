@@ -10,7 +10,7 @@ const KINDS = [
   ["queue", "Queue", (row) => row.queues],
   ["state", "State", (row) => [row.state]],
 ];
-const STATES = { logged_in: "logged in", break: "break", logged_out: "logged out" };
+const STATES = { logged_in: "logged in", break: "on a break", logged_out: "logged out" };
 const KEEP = "coachsim.list";
 const byName = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" }).compare;
 
@@ -221,7 +221,7 @@ class List {
     this.body.style.height = `${this.items.length * ROW}px`;
     this.grid.setAttribute("aria-rowcount", this.items.length + 1);
     this.empty.hidden = this.items.length > 0;
-    this.empty.textContent = this.rows.size ? "No agent matches. Remove a filter or change the search." : "There are no agents in your teams.";
+    this.empty.textContent = this.rows.size ? "No agent matches. Remove a filter or change the search." : "There are no agents in your teams yet. An admin loads them from a roster, or gives you other teams.";
     this.fillChips();
     if (!this.panel.hidden) this.fillPanel();
     this.report();

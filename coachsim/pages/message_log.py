@@ -232,8 +232,8 @@ def _choices(index: Index, first: str | None, last: str | None) -> Json:
 
 def _nothing(index: Index) -> str:
     if not index.days:
-        return "The log has no day yet: nothing has happened on this floor."
-    return "There is no agent in your teams. Ask an administrator which teams your account is for."
+        return "The log has no day yet: nothing has happened on this floor. Press Refresh once agents have logged in."
+    return "There are no agents in your teams yet. An admin loads them from a roster, or gives you other teams."
 
 
 def _about(chart: Json) -> Json:

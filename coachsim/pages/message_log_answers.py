@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from coachsim.errors import InvalidInput
 from coachsim.models import Audience
 from coachsim.pages.message_log_source import Index
+from coachsim.wording import filter_text
 
 if TYPE_CHECKING:
     from coachsim.log import MessageLog
@@ -95,7 +96,7 @@ class Answers:
             ),
             (
                 "lost",
-                "Lost" + so_far,
+                "Lost unread" + so_far,
                 words.percent(total["lost_rate"]),
                 f"{words.of(total['lost'], sent)} · {total['lost_not_notified']:,} never notified",
             ),
@@ -113,7 +114,7 @@ class Answers:
                 for key, label, value, note in cards
             ],
             "shown": self._shown(),
-            "empty": "" if sent else f"Nothing was sent {self._shown()}.",
+            "empty": "" if sent else f"Nothing was sent {self._shown()}. Choose other days or teams above.",
             "sent": sent,
         }
 
@@ -179,8 +180,8 @@ class Answers:
         last = next((step["seconds"] for step in _records(steps) if step["read"] == row["ever_read"]), 0)
         span = next((minutes * 60 for minutes in _MESSAGE_MIN if last < minutes * 60), SPANS["day"])
         curve = log_reading.message(steps, row["sent"], until_s=span, dark=dark, width="container")
-        asked = " · asked to acknowledge" if row["ack_required"] else ""
-        expires = f" · expired {self._time(row['expires_at'])}" if row["expires_at"] else ""
+        asked = " · asks to confirm" if row["ack_required"] else ""
+        expires = f" · {self._expires(row['expires_at'])}" if row["expires_at"] else ""
         return self._row(row) | {
             "body": row["body"],
             "about": f"{'urgent · ' if row['urgent_'] else ''}{_many(row['sent'], 'agent')}{asked}{expires}",
@@ -188,6 +189,11 @@ class Answers:
             "reach": _drawn(reach),
             "curve": _drawn(curve),
         }
+
+    def _expires(self, moment: Any) -> str:
+        at = moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
+        newest = self._index.newest
+        return f"{'expired' if newest is not None and at <= newest else 'expires'} {self._time(at)}"
 
     # --- the charts ---
 
@@ -283,12 +289,11 @@ def audience_text(audience: str, names: Mapping[str, str]) -> str:
     if found.everyone:
         return "everyone"
     if found.unread_of is not None:
-        return "reminder to those who had not read"
+        return "reminder to those who had not read it"
     if found.filter is None:
         (one, *others) = found.agents
         return f"{len(found.agents):,} agents" if others else names.get(one, one)
-    states = {"logged_in": "logged in", "break": "on a break", "logged_out": "logged out"}
-    return " · ".join(", ".join(states.get(one, one) for one in names) for names in found.filter.given.values())
+    return filter_text(found.filter)
 
 
 def _records(frame: Any) -> list[Json]:

@@ -12,6 +12,7 @@ from coachsim import variants
 from coachsim.errors import CoachsimError, InvalidInput
 from coachsim.models import GROUP_KINDS, Agent, Audience
 from coachsim.scenario import Attention, Scenario, ScenarioError
+from coachsim.wording import KINDS, filter_text
 
 Json = dict[str, Any]
 PLANNED = "planned"
@@ -28,9 +29,9 @@ ATTENTION: dict[str, tuple[str, str, float]] = {
     "open_sigma": ("Spread of that delay (opening)", "σ", 1),
     "occupancy": ("Time on a call", "%", 100),
     "call_mean_s": ("Length of a call, mean", "s", 1),
-    "ack_median_s": ("From reading to acknowledging, median", "s", 1),
-    "ack_sigma": ("Spread of that delay (acknowledging)", "σ", 1),
-    "ack_never": ("Never acknowledged though read", "%", 100),
+    "ack_median_s": ("From reading to confirming, median", "s", 1),
+    "ack_sigma": ("Spread of that delay (confirming)", "σ", 1),
+    "ack_never": ("Never confirmed though read", "%", 100),
 }
 
 
@@ -104,7 +105,7 @@ def _groups(active: Sequence[Agent]) -> list[Json]:
             for group in agent.groups(kind):
                 counts[group] = counts.get(group, 0) + 1
         found += [
-            {"value": _as_value({"filter": {kind: [name]}}), "label": f"{name} · {count:,}", "group": kind.capitalize()}
+            {"value": _as_value({"filter": {kind: [name]}}), "label": f"{name} · {count:,}", "group": KINDS[kind]}
             for name, count in sorted(counts.items())
         ]
     return found
@@ -119,9 +120,7 @@ def says_audience(to: Json | str) -> str:
         return "everyone"
     if audience.filter is None:
         return audience.agents[0] if len(audience.agents) == 1 else f"{len(audience.agents):,} agents"
-    words = {"logged_in": "logged in", "break": "on a break", "logged_out": "logged out"}
-    parts = [", ".join(words.get(name, name) for name in names) for names in audience.filter.given.values()]
-    return " · ".join(parts)
+    return filter_text(audience.filter)
 
 
 def _as_value(to: Json | str) -> str:

@@ -42,8 +42,10 @@ class Endpoint:
         roles = caller.account.roles | ({LOCAL} if caller.via == "local" else frozenset())
         allowed = self.roles | (self.in_practice if practice else frozenset())
         if not roles & allowed:
-            needed = " or ".join(in_order(allowed)) or "the server's own machine"
-            raise Forbidden(f"This is not for you: it needs {needed}.")
+            if not allowed - {LOCAL}:
+                raise Forbidden("Only the command line on the server's own machine may ask this.")
+            needed = " or ".join(in_order(allowed))
+            raise Forbidden(f"Your account may not do this: it takes the role {needed}. Ask an admin.")
 
 
 def _line(

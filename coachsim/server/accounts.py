@@ -67,7 +67,9 @@ def checked(account: Account) -> Account:
     if ("agent" in account.roles) != (account.agent_id is not None):
         raise InvalidInput("The role agent and an agent id belong together: give both or neither.", field="agent_id")
     if account.agent_id is not None and not _AGENT_ID.fullmatch(account.agent_id):
-        raise InvalidInput(f"{account.agent_id!r} is no agent id.", field="agent_id")
+        raise InvalidInput(
+            f"{account.agent_id!r} is no agent id. Use up to 64 letters, digits, '_' and '-'.", field="agent_id"
+        )
     return account
 
 
@@ -132,7 +134,7 @@ class Accounts:
         """The account of this name; ``NotFound`` if there is none."""
         account = self.get(name)
         if account is None:
-            raise NotFound(f"There is no account {name!r}.", field="name")
+            raise NotFound(f"There is no account {name!r}. 'coachsim user list' names those there are.", field="name")
         return account
 
     def added_by(self, name: str, actor: str) -> bool:

@@ -255,7 +255,7 @@ class ApiHandler(FrontHandler):
             return self.site.seats.sit(self.seat, self.who)
         agent_id = self.who.account.agent_id
         if agent_id is None:
-            raise Forbidden("This account belongs to no agent.")
+            raise Forbidden("This account is no agent's. Sign in as an agent, or take a seat on a practice floor.")
         return agent_id
 
     def send(self, data: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ export class Hidden {
 	async toggle(name) {
 		const on = !this.settings.find((setting) => setting.name === name).on;
 		if (on && name === "desktop" && await window.Notification?.requestPermission() !== "granted") {
-			return "Notifications are not allowed. Allow them for this site in the browser's settings.";
+			return "Notifications are blocked. Allow them in the browser's settings.";
 		}
 		localStorage.setItem(`coachsim.agent.${name}`, on ? "on" : "off");
 		if (on && name === "sound") this.#beep();

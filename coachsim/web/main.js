@@ -12,7 +12,7 @@ import { Tabs } from "./tabs.js";
 import { Toasts } from "./toasts.js";
 import { Work } from "./work.js";
 
-const WORDS = { logged_in: "logged in", break: "break", logged_out: "logged out" };
+const WORDS = { logged_in: "logged in", break: "on a break", logged_out: "logged out" };
 
 const notices = new Notices($("notices"));
 const inbox = new Inbox();

@@ -106,7 +106,7 @@ async def test_a_time_to_confirm_by_says_who_will_be_in_before_it(page):
     dialog = await ask(page)
     said = dialog.locator(".advice")
     await expect(said).to_contain_text(
-        re.compile(r"read by 17:00.*In before 17:00: \d+ surely.*hardly \(.* and \d+ more\)", re.DOTALL)
+        re.compile(r"read by 17:00.*Logged in before 17:00: \d+ surely.*hardly \(.* and \d+ more\)", re.DOTALL)
     )
     await dialog.get_by_role("button", name="Cancel").click()
 

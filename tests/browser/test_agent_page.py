@@ -428,7 +428,7 @@ async def test_a_session_that_ends_at_the_server_is_said(rig, page, page_log):
 async def test_a_state_that_the_telephony_sets_shows_and_a_reload_keeps_the_notes(rig, page):
     await page.get_by_label("Notes").fill("call back on Monday")
     await rig.set_state(BREAK)
-    await expect(page.locator("#state")).to_have_text("break")
+    await expect(page.locator("#state")).to_have_text("on a break")
     await page.reload()
     await expect(page.get_by_label("Notes")).to_have_value("call back on Monday")
     await rig.set_state(OUT)

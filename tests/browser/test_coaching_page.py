@@ -258,19 +258,19 @@ async def test_who_has_not_read_it_is_told_again_by_hand_and_both_are_one_row(se
     await page.get_by_label("ask to confirm").check()
     await page.get_by_label("Confirm by").fill("02:59")
     await page.get_by_role("button", name="More", exact=True).click()
-    await page.get_by_label("remind who has not read it").select_option("after 20 min")
+    await page.get_by_label("remind those who have not read it").select_option("after 20 min")
     await page.get_by_role("button", name="Send to 2 selected").click()
     dialog = page.get_by_role("dialog", name="Send to 2 agents?")
     await expect(dialog).to_contain_text("asks to confirm by 02:59 · reminds after 20 min unread, at most twice")
     await dialog.get_by_role("button", name="OK").click()
     card = page.get_by_role("article").filter(has_text="Use the new form")
     await expect(card).to_contain_text("confirm by 02:59 · reminds after 20 min")
-    await expect(card).to_contain_text("0 of 2 confirmed · 2 could have read it · 0 not in since")
-    await expect(page.get_by_label("remind who has not read it")).to_have_value("0")
+    await expect(card).to_contain_text("0 of 2 confirmed · 2 notified, not read · 0 not yet notified")
+    await expect(page.get_by_label("remind those who have not read it")).to_have_value("0")
     await host.do(Floor.open_inbox, "a012", actor="a012")
     await expect(card).to_contain_text("1 of 2 read")
     await card.get_by_role("button", name=re.compile("recipients and read curve")).click()
-    await card.get_by_role("button", name="Send again to the 1 who has not read it").click()
+    await card.get_by_role("button", name="Remind the 1 who has not read it").click()
     dialog = page.get_by_role("dialog", name="Send to Agent 002?")
     await expect(dialog).to_contain_text("Use the new form")
     await dialog.get_by_role("button", name="OK").click()
@@ -279,7 +279,7 @@ async def test_who_has_not_read_it_is_told_again_by_hand_and_both_are_one_row(se
     assert [row.message.reminds is not None for row in host.floor.messages.values()][-1]
     await host.do(Floor.open_inbox, "a002", actor="a002")
     await expect(card).to_contain_text("2 of 2 read")
-    await expect(card.get_by_role("button", name=re.compile("Send again"))).to_have_count(0)
+    await expect(card.get_by_role("button", name=re.compile("^Remind the"))).to_have_count(0)
 
 
 async def test_a_message_is_scheduled_shown_until_it_goes_out_and_can_be_withdrawn(server, page):
@@ -306,7 +306,7 @@ async def test_a_message_is_scheduled_shown_until_it_goes_out_and_can_be_withdra
         await expect(message_box(page)).to_have_value("")
     rows = page.get_by_role("list", name="Scheduled").get_by_role("listitem")
     await expect(rows).to_have_count(2)
-    await expect(rows.filter(has_text="See you all")).to_contain_text("Sends when 4 % are logged in, until")
+    await expect(rows.filter(has_text="See you all")).to_contain_text("Goes out when 4 % are logged in, until")
     await audit.look_at(page, "coaching, scheduled")
 
     await rows.get_by_role("button", name="Withdraw: Not needed after all").press("Enter")

@@ -111,7 +111,9 @@ async def test_an_agent_is_chosen_and_told_from_a_notebook(code, lab, tmp_path, 
     await is_live(page)
     await expect(page.get_by_text("4 of 4 agents in the list")).to_be_visible()
     await tell(page, ANN, "Told from a notebook.")
-    await expect(card(page, "Told from a notebook.")).to_contain_text("0 of 1 read · 0 notified, not read · 1 waiting")
+    await expect(card(page, "Told from a notebook.")).to_contain_text(
+        "0 of 1 read · 0 notified, not read · 1 not yet notified"
+    )
     await expect(page.get_by_role("region", name="Today")).to_contain_text("1 message")
     assert not [url for url in asked if not url.startswith((lab, "data:", "blob:"))]
     await context.close()

@@ -158,7 +158,7 @@ async def test_a_template_is_shared_changed_by_another_taken_back_deleted_and_br
     await button(dialog(sup), "Edit Greeting").click()
     await expect(dialog(sup).get_by_label("Text")).to_have_value("Hi {name}")
     await dialog(sup).get_by_text("Earlier versions (2)").click()
-    await dialog(sup).get_by_role("button", name=re.compile("Take back the version of")).first.click()
+    await dialog(sup).get_by_role("button", name=re.compile("Bring back the version of")).first.click()
     await expect(dialog(sup).get_by_label("Text")).to_have_value(TEXT)
     # Meanwhile it is changed once more: nothing of that is overwritten.
     await button(dialog(red), "Edit Greeting").click()
@@ -169,7 +169,7 @@ async def test_a_template_is_shared_changed_by_another_taken_back_deleted_and_br
     await expect(dialog(sup).get_by_role("alert")).to_contain_text("red has changed this template meanwhile")
     await button(dialog(sup), "Cancel").click()
     await button(dialog(sup), "Delete Welcome").click()
-    await expect(dialog(sup)).to_contain_text("There is no template.")
+    await expect(dialog(sup)).to_contain_text("There are no templates yet")
     await dialog(sup).get_by_text("Deleted (1)").click()
     await button(dialog(sup), "Bring back Welcome").click()
     await expect(button(dialog(sup), "Edit Welcome")).to_be_visible()

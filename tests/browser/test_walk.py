@@ -148,7 +148,9 @@ async def test_a_team_by_filter_the_number_is_said_and_all_of_them_get_it(walk, 
     await expect(toast(naomi, body)).to_be_visible()
     await toast(naomi, body).get_by_role("button", name="Open").click()
     await expect(inbox(naomi).get_by_role("listitem")).to_have_count(1)
-    await expect(card(sup, body)).to_contain_text(f"2 of {many} read · 0 notified, not read · {many - 2} waiting")
+    await expect(card(sup, body)).to_contain_text(
+        f"2 of {many} read · 0 notified, not read · {many - 2} not yet notified"
+    )
     assert set(walk.deliveries(body)) == {agent.agent_id for agent in walk.team("Blue")}
     for page in (ewan, naomi):
         await inbox(page).get_by_role("button", name="Close").click()
@@ -261,7 +263,9 @@ async def test_a_second_supervisor_of_other_teams_sees_neither_agents_nor_messag
     await confirm(sup, "Send to 250 agents?")
     await tell(sup, walk.people[EWAN], "Not for Red.")
     await expect(card(red, "Fire drill")).to_contain_text(f"{many} agents")
-    await expect(card(red, "Fire drill")).to_contain_text(f"0 of {many} read · 0 notified, not read · {many} waiting")
+    await expect(card(red, "Fire drill")).to_contain_text(
+        f"0 of {many} read · 0 notified, not read · {many} not yet notified"
+    )
     await expect(card(sup, "Fire drill")).to_contain_text("of 250 read")
     await expect(red.get_by_role("article")).to_have_count(1)
     walk.log.expect("Connection lost")  # what the closing page says to its console

@@ -58,7 +58,10 @@ def test_a_floor_is_put_back_from_a_backup_made_while_it_ran(data: Path, tmp_pat
 def test_a_backup_is_whole_or_not_there(data: Path, tmp_path: Path):
     place = tmp_path / "backups"
     done = cli(data, "backup", str(place))
-    assert (done.returncode, done.stderr) == (1, f"There is no log in {data}.\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"There is no log in {data}. Name another folder with --data, or start its server first.\n",
+    )
     assert backups(place) == []
     (data / "log.duckdb").write_bytes(b"no log at all, but something that takes its place" * 1_000)
     done = cli(data, "backup", str(place))

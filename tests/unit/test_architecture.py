@@ -18,7 +18,7 @@ LAYERS = [
     {"errors", "draws", "presence", "days"},
     {"when"},
     {"models", "settings", "faults", "intervals", "addresses"},
-    {"outcome", "templates", "bundled"},
+    {"outcome", "templates", "bundled", "wording"},
     {"shelf"},
     {"state", "clock", "roster", "records", "scenario", "tally"},
     {"audience", "attention", "variants", "rota", "sends"},
@@ -73,7 +73,7 @@ RESERVED = {
 
 # The rules, and what shows them: no clock, no input or output, no chance.
 PURE = {"errors", "when", "models", "days", "state", "audience", "scheduling", "floor", "views", "frames"}
-PURE |= {"templates", "shelf"}
+PURE |= {"templates", "shelf", "wording"}
 # A plan draws by key from its seed, and a player has the time that the plan gives it.
 PURE |= {"draws", "presence", "attention", "minds", "rota", "sends", "shifts", "plan", "engine"}
 # What follows from a plan, and what is counted of it.
@@ -156,7 +156,7 @@ def test_pages_reach_the_floor_only_through_a_client() -> None:
     for module in (module for module in INNER if part_of(module) == "pages"):
         for name in imports(module):
             if name.startswith("coachsim."):
-                allowed = {"pages", "client", "remote", "errors", "models", "days"}
+                allowed = {"pages", "client", "remote", "errors", "models", "days", "wording"}
                 if module.split(".")[2:] and module.split(".")[2].startswith(("what_if", "message_log")):
                     allowed |= {"log", "analysis", "charts", "scenario", "variants", "plan", "experiment", "tally"}
                     allowed |= {"intervals", "bundled", "fitting"}
@@ -167,7 +167,8 @@ def test_pages_reach_the_floor_only_through_a_client() -> None:
 def test_modules_are_short_and_say_what_they_hold(module: str) -> None:
     path, tree = source(module)
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 500
-    assert ast.get_docstring(tree)
+    first = (ast.get_docstring(tree) or "").split("\n")[0]
+    assert first.endswith("."), f"the first line of {module} is no sentence of its own: {first!r}"
 
 
 HEAVY = {

@@ -8,7 +8,7 @@ from coachsim.charts.attention import goodness
 ROWS = [
     {"what": what, "deliveries": 1_200, "seconds": seconds, "observed": share, "expected": share + off, "low": share,
      "high": share + 2 * off}
-    for what, off in (("read, since the toast", 0.01), ("acknowledged, since read", 0.123))
+    for what, off in (("read, since the toast", 0.01), ("confirmed, since read", 0.123))
     for seconds, share in ((5.0, 0.1), (60.0, 0.4), (3_600.0, 0.7))
 ]  # fmt: skip
 
@@ -28,7 +28,7 @@ def test_it_is_a_picture_with_title_and_caption_in_both_looks_without_the_networ
 def test_the_text_alternative_says_how_far_each_line_is_off():
     assert goodness(ROWS).description == (
         "Does the fitted attention describe the log? read, since the toast: at most 1.0 percentage points from the"
-        " model; acknowledged, since read: at most 12.3 percentage points from the model."
+        " model; confirmed, since read: at most 12.3 percentage points from the model."
     )
 
 
@@ -36,7 +36,7 @@ def test_each_line_has_a_band_of_its_own_rows():
     chart = goodness(ROWS).to_dict()
     bands = [layer for layer in chart["layer"] if layer["mark"]["type"] == "area"]
     kinds = [{row["what"] for row in chart["datasets"][layer["data"]["name"]]} for layer in bands]
-    assert kinds == [{"read, since the toast (1,200)"}, {"acknowledged, since read (1,200)"}]
+    assert kinds == [{"read, since the toast (1,200)"}, {"confirmed, since read (1,200)"}]
     assert bands[0]["mark"]["color"] != bands[1]["mark"]["color"]
 
 

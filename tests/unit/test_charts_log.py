@@ -154,10 +154,9 @@ def test_reach_is_four_parts_that_add_up(floor, log):
     chart = charts.reach(analysis.reach(log, floor.first))
     (rows,) = chart.to_dict()["datasets"].values()
     assert [row["count"] for row in rows] == [1, 2, 0, 1]
-    assert {"acknowledged: 1", "read: 2", "not logged in since: 1"} <= texts(chart)
+    assert {"confirmed: 1", "read: 2", "not notified: 1"} <= texts(chart)
     assert chart.description == (
-        "How far the message got: acknowledged 1 of 4; read 2 of 4; notified, not read 0 of 4;"
-        " not logged in since 1 of 4."
+        "How far the message got: confirmed 1 of 4; read 2 of 4; notified, not read 0 of 4; not notified 1 of 4."
     )
     assert charts.reach([]).description == "It went to nobody."
 

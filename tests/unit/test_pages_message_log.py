@@ -19,6 +19,7 @@ from coachsim.pages.message_log import MessageLogPage
 from coachsim.pages.message_log_answers import GROUPS, TABS, Answers, View, audience_text
 from coachsim.pages.message_log_source import LogSource
 from tests.unit.analysis_logs import PaperFloor, log_of
+from tests.unit.floors import HOUR, TEN
 from tests.unit.pressing import Browser
 
 MONDAY, TUESDAY = "2026-03-02", "2026-03-03"
@@ -119,14 +120,16 @@ def test_teams_and_days_leave_only_those_in_and_an_open_day_is_so_far(log):
     assert [card["label"] for card in both["cards"]] == [
         "Sent",
         "Unread so far",
-        "Lost so far",
+        "Lost unread so far",
         "Median time to read",
     ]
 
 
 def test_where_nothing_was_sent_it_says_so_and_every_chart_too(log):
     answers = answers_of(log, TUESDAY, TUESDAY, ("Nobody",))
-    assert answers.summary()["empty"] == "Nothing was sent on Tue 3 Mar 2026 to Nobody."
+    assert (
+        answers.summary()["empty"] == "Nothing was sent on Tue 3 Mar 2026 to Nobody. Choose other days or teams above."
+    )
     assert {card["value"] for card in answers.summary()["cards"]} == {"–"}
     assert answers.messages() == {"rows": [], "total": 0}
     for tab in TABS:
@@ -152,7 +155,7 @@ def test_messages_that_nobody_read_come_first_then_the_least_read(floor, log):
         ('{"agents": ["a1"]}', "Ann"),
         ('{"agents": ["gone"]}', "gone"),
         ('{"agents": ["a1", "a2"]}', "2 agents"),
-        ('{"filter": {"team": ["Blue", "Green"], "state": ["break"]}}', "Blue, Green · on a break"),
+        ('{"filter": {"team": ["Blue", "Green"], "state": ["break"]}}', "Team: Blue, Green · State: on a break"),
     ],
 )
 def test_an_audience_in_a_few_words(audience, said):
@@ -166,13 +169,24 @@ def test_a_message_opens_to_how_far_it_got_of_those_shown(floor, log):
     assert [row["count"] for row in rows] == [
         expected[part] for part in ("acknowledged", "read", "notified_unread", "not_logged_in")
     ]
-    assert whole["about"] == "4 agents · asked to acknowledge"
+    assert whole["about"] == "4 agents · asks to confirm"
     assert whole["curve"]["description"] == "Read after the send. 3 of 4 read, half of them all within 5 min."
     blue = answers_of(log, teams=("Blue",)).message(floor.first, dark=True)
     assert blue["share"] == "100 % (2 of 2)"
     assert answers_of(log).message(floor.second, dark=False)["about"] == "urgent · 2 agents · expired 10:40"
     with pytest.raises(InvalidInput, match="not among those shown"):
         answers_of(log, teams=("Blue",)).message(12345, dark=False)
+
+
+def test_a_message_expires_until_it_has_expired(tmp_path):
+    floor = PaperFloor()
+    floor.log_in("a1")
+    sent = floor.send("a1", expires_at=TEN + 5 * HOUR)
+    with log_of(tmp_path, floor.events) as log:
+        assert answers_of(log).message(sent, dark=False)["about"] == "1 agent · expires 15:00"
+    floor.until(TEN + 6 * HOUR)
+    with log_of(tmp_path / "later", floor.events) as log:
+        assert answers_of(log).message(sent, dark=False)["about"] == "1 agent · expired 15:00"
 
 
 def test_a_messages_text_is_whole_when_it_is_opened(tmp_path):

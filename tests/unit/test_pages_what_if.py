@@ -80,7 +80,9 @@ def test_each_control_changes_what_it_says_and_says_it():
     assert (sent.start, sent.to) == ("11:10", {"filter": {"team": ["Team 1"]}})
     assert (answer.b.policy.toast_seconds, answer.b.breaks[0].waves, answer.b.breaks[0].wave_gap_min) == (20, 3, 15)
     assert answer.a == BASE
-    assert ", ".join(answer.changes) == "11:10, to Team 1, 3 a day, toasts of 20 s, breaks in 3 waves every 15 min"
+    assert (
+        ", ".join(answer.changes) == "11:10, to Team: Team 1, 3 a day, toasts of 20 s, breaks in 3 waves every 15 min"
+    )
     assert (answer.replications, answer.seed, answer.message) == (10, 3, "briefing")
     assert asked(BASE, FORM | {"count_what": "all"}).message is None
     assert asked(BASE, FORM | {"breaks": "at_once"}).b.breaks[0].waves == 1
