@@ -149,7 +149,7 @@ class Adviser:
     def _model(self) -> _Model:
         if self._practice is not None:
             scenario = self._practice.scenario
-            return _Model(scenario.attention, scenario.policy, "scenario", f"the practice's own, {scenario.name}")
+            return _Model(scenario.attention, scenario.policy, "scenario", f"as in the scenario {scenario.name}")
         policy = Policy.model_validate({"toast_seconds": float(self._host.settings.toast_seconds)})
         usual = Attention.model_validate({})
         if self._file is None or not self._file.exists():
