@@ -21,7 +21,7 @@ CAPTIONS = {
     "lost": "Of the messages sent to a team's agents in an hour, the share that became unreadable before it was read:"
     " at its expiry, or at the night's clear-down.",
     "state": "Of the messages sent to agents who were in a state at that moment, the share not read: lost, or still"
-    " waiting on the open day.",
+    " unread on the open day.",
     "reach": "Everyone the message went to is in exactly one of the parts: confirmed, read, notified and not read, or"
     " not notified: not logged in, with a page open, since it was sent.",
 }

@@ -440,8 +440,10 @@ class List {
     }
     bits.team.textContent = row ? row.team : "";
     const noPage = row && row.state === "logged_in" && !row.connected;
-    bits.word.textContent = row ? STATES[row.state] + (noPage ? " · no page" : row.reason ? ` · ${row.reason}` : "") : "";
-    bits.word.title = noPage ? "logged in, but no page is open: told of messages once it is" : bits.word.textContent;
+    const more = noPage ? " · no page" : row?.reason ? ` · ${row.reason}` : "";
+    // There is no room for more words beside a reason.
+    bits.word.textContent = row ? (row.reason && row.state === "break" ? "break" : STATES[row.state]) + more : "";
+    bits.word.title = noPage ? "logged in, but no page is open: told of messages once it is" : row ? STATES[row.state] + more : "";
     node.classList.toggle("cg-nopage", Boolean(noPage));
     bits.since.textContent = row ? since(row.since, now) : "";
     bits.unread.textContent = row && row.unread ? String(row.unread) : "";

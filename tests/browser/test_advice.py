@@ -82,7 +82,9 @@ async def test_at_lunch_the_better_time_is_said_and_one_click_schedules_it_for_t
         re.compile(r"Now, 0 of \d+ logged in: expect \d+ % \(\d+–\d+\) read by \d\d:\d\d")
     )
     await expect(said).to_contain_text("half of all within")
-    await expect(said).to_contain_text("Based on the last 20 days like this one. How agents notice and read: as in the scenario Weekday.")
+    await expect(said).to_contain_text(
+        "Based on the last 20 days like this one. How agents notice and read: as in the scenario Weekday."
+    )
     await picture(page, "advice")
     later = said.get_by_role("button", name=re.compile(r"Send at \d\d:\d\d"))
     time = (await later.inner_text()).removeprefix("Send at ")
