@@ -161,7 +161,7 @@ def _field(rows: list[dict[str, Any]], teams: list[str], hours: list[str], what:
 
 
 def by_state(data: Any, *, dark: bool = False, width: Width = 640, headings: bool = True) -> alt.LayerChart:
-    """The share not read by the agents' state at the send: what was lost, and on an open day what is still waiting.
+    """The share not read by the agents' state at the send: what was lost, and on an open day what is still unread.
 
     ``data`` is ``lost(log, by="state_at_send")``.
     """

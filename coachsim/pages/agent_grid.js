@@ -442,7 +442,7 @@ class List {
     const noPage = row && row.state === "logged_in" && !row.connected;
     const more = noPage ? " · no page" : row?.reason ? ` · ${row.reason}` : "";
     // There is no room for more words beside a reason.
-    bits.word.textContent = row ? (row.reason && row.state === "break" ? "break" : STATES[row.state]) + more : "";
+    bits.word.textContent = row ? (row.reason ? row.state.replace("_", " ") : STATES[row.state]) + more : "";
     bits.word.title = noPage ? "logged in, but no page is open: told of messages once it is" : row ? STATES[row.state] + more : "";
     node.classList.toggle("cg-nopage", Boolean(noPage));
     bits.since.textContent = row ? since(row.since, now) : "";

@@ -197,7 +197,7 @@ function draw() {
 	$("who").textContent = `${agent.name} · ${agent.team}`;
 	$("state").hidden = false;
 	$("state-dot").className = `dot ${state}`;
-	$("state-text").textContent = reason ? `${WORDS[state]} · ${reason}` : WORDS[state];
+	$("state-text").textContent = reason ? `${state.replace("_", " ")} · ${reason}` : WORDS[state];
 	document.title = `${unread.length && !visible() ? `(${unread.length}) ` : ""}Agent · ${agent.name}`;
 	menu.update({ state, unread: unread.length, settings: hidden.settings });
 	work.update(state, reason, since ? Date.parse(since) - ahead : Date.now());
