@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from coachsim.days import HOUR
+from coachsim.days import HOUR, MINUTE
 from coachsim.log import MessageLog
 from coachsim.models import Agent, AgentState
 
@@ -105,8 +105,9 @@ def _stays(agent_id: str, changes: pd.DataFrame, began_at: int, newest: int) -> 
     for stay in _joined(agent_id, changes, newest):
         if stay.until <= began_at or stay.until - (stay.start or 0) > _LONGEST:
             continue
-        # Who is there as a log begins has no log-in in it, or one at that very moment that says no more.
-        if stay.start is not None and stay.start <= began_at:
+        # Who is there as a log begins has no log-in in it, or one at that moment, which says no more: a simulated floor
+        # is peopled then.
+        if stay.start is not None and stay.start < began_at + MINUTE:
             stay.start = None
         yield stay
 

@@ -169,8 +169,8 @@ def _lengths(seen: Attendance, starts: _Starts, part: Ints) -> list[_Group]:
     """How long the shifts of one start are, shortest first.
 
     A shift that is not over tells only that it is no shorter. Where it is longer than all that are over, it is one of
-    another pattern: as long as until those went who were there when the log began, if that is possible, else eight
-    hours, or as long as it has been.
+    another pattern: as long as until those went who were there when the log began, if that is possible, else as long
+    as those of other starts that are over and were longer, but eight hours at least.
     """
     over, still = part[starts.over[part]], part[~starts.over[part]]
     longest = starts.length[over].max() + _LONGER_MIN if len(over) else 0.0
@@ -189,7 +189,9 @@ def _lengths(seen: Attendance, starts: _Starts, part: Ints) -> list[_Group]:
     if len(until):
         length, width = middle_and_spread(until)
         return [*found, _Group(beyond, share, length, max(0.0, width - spread))]
-    length = min(_LONGEST_MIN, max(_USUAL_MIN, 15 * float(np.ceil(so_far / 15))))
+    longer = starts.length[starts.over & (starts.length > so_far)]
+    length = float(np.median(longer)) if len(longer) else 15 * float(np.ceil(so_far / 15))
+    length = min(_LONGEST_MIN, max(_USUAL_MIN, length))
     usual = float(Shift.model_fields["length_spread_min"].default)
     return [*found, _Group(beyond, share, length, usual, assumed=True)]
 

@@ -16,7 +16,7 @@ from coachsim import CoachsimError, MessageLog, Scenario, simulate
 from coachsim.errors import InvalidInput, NotEnoughEvidence
 from coachsim.fitting import scenario_of
 from coachsim.fitting.clusters import groups
-from coachsim.models import Audience, Filter, Priority
+from coachsim.models import Audience, Filter, Priority, StateChanged
 from coachsim.plan import draw, plan
 from coachsim.roster import load
 from coachsim.scenario import Attention
@@ -103,6 +103,31 @@ def test_of_a_day_that_is_not_over_what_it_cannot_tell_is_assumed_and_said(tmp_p
     said = learned.scenario.description
     assert "on 2026-03-02 as of 11:00; " in said, "the newest event was at 11:00"
     assert said.endswith("the share of absent agents is assumed; how long shifts last that are not over is assumed.")
+
+
+def test_shifts_that_are_not_over_are_taken_to_be_like_the_longer_ones_that_are(tmp_path):
+    made = scenario(floor={"agents": 40}, shifts=[{"start": at, "length_h": 8.5, **EXACT} for at in ("06:00", "09:00")])
+    with until(made, tmp_path, 1, TEN + 5 * HOUR) as log:
+        learned = scenario_of(log)
+    assert patterns(learned.scenario) == [("06:00", 8.5), ("09:00", 8.5)]
+    assert "lengths" in learned.assumed
+
+
+def test_who_is_there_as_a_practice_floor_begins_started_no_shift_then(tmp_path):
+    """A server peoples its floor in the first moments of the day, not at its very first."""
+    day = plan(NIGHTS, 3)
+    path = tmp_path / "log.duckdb"
+    opening = {change.agent_id for change in day.opening}
+    events = [
+        replace(event, happened_at=event.happened_at + len(opening))
+        if isinstance(event, StateChanged) and event.happened_at == day.day.began_at
+        else event
+        for event in play(day)
+    ]
+    assert opening
+    write_log(day, sorted(events, key=lambda event: event.happened_at), path)
+    with MessageLog.open(path) as log:
+        assert patterns(scenario_of(log).scenario) == patterns(NIGHTS)
 
 
 def test_of_a_day_that_is_not_over_earlier_days_tell_the_rest(tmp_path):
