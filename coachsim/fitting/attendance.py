@@ -6,8 +6,10 @@ time between is a pause with the reason ``LOGGED_OUT``. A rest between two worki
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -66,11 +68,13 @@ class Attendance:
         roster = log.sql(_ROSTER, {"until": until})
         agents = tuple(_agent(row) for row in roster[roster["active"]].to_dict("records"))
         changes = log.sql(_CHANGES, {"until": until})
-        changes = changes[changes["agent_id"].isin([agent.agent_id for agent in agents])]
+        rows: Iterator[_Row] = zip(*(changes[name].tolist() for name in changes), strict=True)
+        active = {agent.agent_id for agent in agents}
         stays = [
             stay
-            for agent_id, mine in changes.groupby("agent_id", sort=True)
-            for stay in _stays(str(agent_id), mine, began_at, until)
+            for agent_id, mine in groupby(rows, key=itemgetter(0))
+            if agent_id in active
+            for stay in _stays(agent_id, mine, began_at, until)
         ]
         since = dict(zip(roster["agent_id"], roster["since"].tolist(), strict=True))
         return cls(zone, began_at, until, agents, since, tuple(stays))
@@ -100,7 +104,11 @@ def _agent(row: dict[str, Any]) -> Agent:
     return Agent(str(row["agent_id"]), str(row["name"]), str(row["team"]), campaigns, lists, queues)
 
 
-def _stays(agent_id: str, changes: pd.DataFrame, began_at: int, newest: int) -> Iterator[Stay]:
+_Row = tuple[str, int, str, Any]
+"""Agent, moment, state and reason of a change."""
+
+
+def _stays(agent_id: str, changes: Iterable[_Row], began_at: int, newest: int) -> Iterator[Stay]:
     """One agent's stays that reach into the log's time, those that are too long to be true left out."""
     for stay in _joined(agent_id, changes, newest):
         if stay.until <= began_at or stay.until - (stay.start or 0) > _LONGEST:
@@ -112,12 +120,10 @@ def _stays(agent_id: str, changes: pd.DataFrame, began_at: int, newest: int) -> 
         yield stay
 
 
-def _joined(agent_id: str, changes: pd.DataFrame, newest: int) -> Iterator[Stay]:
+def _joined(agent_id: str, changes: Iterable[_Row], newest: int) -> Iterator[Stay]:
     stay: Stay | None = None
     away: tuple[int, str] | None = None  # since when, and why
-    for moment, state, reason in zip(
-        changes["moment"].tolist(), changes["state"].tolist(), changes["reason"].tolist(), strict=True
-    ):
+    for _, moment, state, reason in changes:
         if state == AgentState.LOGGED_OUT:
             if stay is not None and stay.end is None:
                 stay.end = moment
