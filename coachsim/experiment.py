@@ -55,7 +55,7 @@ def compare(
 
     More than about two seconds of work go to ``processes`` (as many as there are cores) or to ``cluster``, a
     ``distributed.Client`` or a scheduler's address; the numbers are the same. Ctrl-C keeps what all variants have, if
-    that is two days at least. ``attrs`` has the seeds, whether it was ``interrupted``, and the versions.
+    that is two days at least. ``attrs`` has the seeds, whether it was ``interrupted``, and the versions. ::
 
         usual = Scenario.load("weekday")
         longer = usual.model_copy(update={"policy": usual.policy.model_copy(update={"toast_seconds": 20.0})})
@@ -94,7 +94,7 @@ def sweep(
     ``vary`` has a list of values for each path into the scenario: ``policy.toast_seconds``, ``absence``,
     ``breaks.0.waves`` (counted from 0), ``messages.KEY.at``. The columns are those of ``compare``, with one for each
     path in place of ``variant``. Raises ``ScenarioError`` for a path or a value that cannot be, before anything is
-    played.
+    played. ::
 
         usual = Scenario.load("weekday")
         sweep(usual, {"policy.toast_seconds": [4, 8, 15], "attention.occupancy": [0.6, 0.8]}, replications=20)

@@ -42,7 +42,7 @@ def simulate(
     ``agents`` are given. ``out`` is the DuckDB file to
     make; without it the log lives as long as what is returned. The same scenario, seed and version give the same
     events, whichever ``player`` plays: the SimPy engine, or the array code of ``evaluate``. Raises ``InvalidInput`` if
-    ``out`` exists, and leaves no unfinished log behind.
+    ``out`` exists, and leaves no unfinished log behind. ::
 
         log = simulate(Scenario.load("weekday"), seed=1)
         log.sql("SELECT team, count(read_at), count(*) FROM deliveries GROUP BY team")

@@ -12,7 +12,7 @@
 
 Each takes a ``MessageLog`` (of a real floor, a practice floor or a simulated day alike) and works in its database, so
 that ten million deliveries take a second or two. Rates always stand beside their counts. Answers come in the order of
-their keys and have their columns and types also when they are empty.
+their keys and have their columns and types also when they are empty. ::
 
     from coachsim import analysis, open_log
 
