@@ -21,7 +21,7 @@ else
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help setup serve test check bench soak notebooks lab
+.PHONY: help setup serve test check bench soak notebooks lab docs
 .DELETE_ON_ERROR:
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo "make soak    every fault that a site may meet, done to a server under load, as a table; before you go live"
 	@echo "make notebooks   runs the notebooks, each from top to bottom"
 	@echo "make lab     JupyterLab, with coachsim ready to import"
+	@echo "make docs    the documentation as pages, in site/; a link that leads nowhere fails it"
 
 setup: $(VENV)/.has-test
 
@@ -60,6 +61,10 @@ notebooks: $(VENV)/.has-test
 
 lab: $(VENV)/.has-notebooks
 	@$(BIN)/jupyter lab $(ARGS)
+
+docs: $(VENV)/.has-docs
+	@$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going -c docs . site
+	@echo "Open site/index.html in a browser."
 
 # --- What the targets above need. Each file says that a part of the set-up is done, and with which versions. ---
 
@@ -108,6 +113,11 @@ $(VENV)/.has-notebooks: $(VENV)/.has-python $(PROJECT)
 	@$(COMPILE)
 	@$(CHARTS)
 	@touch $@ $(VENV)/.has-coachsim
+
+$(VENV)/.has-docs: $(VENV)/.has-python $(PROJECT)
+	@echo "Installing coachsim and what makes its documentation …"
+	@$(INSTALL) -c constraints.txt -e '.[docs]'
+	@touch $@
 
 # The proxy that docs/operations puts in front; the package is of a megabyte, and nothing of it is started here.
 $(VENV)/.has-nginx: $(VENV)/.has-test

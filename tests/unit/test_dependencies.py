@@ -22,9 +22,11 @@ NOT_IMPORTED = {
 WITH_AN_EXTRA = {"distributed": "cluster"}
 # Run, not imported, by the Makefile, the tests, or whoever opens the notebooks.
 TOOLS = {
+    "furo": "the look of the documentation that a test makes",
     "hatchling": "builds the wheel that a test installs",
     "jupyterlab": "a test opens the coaching page in it",
     "mypy": "make check",
+    "myst-parser": "reads the documentation's Markdown",
     "nbstripout": "make check",
     "pytest-timeout": "a plugin of pytest",
     "pytest-xdist": "a plugin of pytest",
