@@ -51,11 +51,6 @@ def placeholders(text: str) -> list[str]:
     return [name for name in PLACEHOLDERS if name in found]
 
 
-def escaped(text: str) -> str:
-    """The template that gives ``text``, braces included, whoever it is for."""
-    return re.sub(r"[{}]", lambda brace: 2 * brace.group(), text)
-
-
 def filled(text: str, agents: Sequence[tuple[str, str]], time: str, *, field: str = "template") -> str:
     """The message that a template is for these ``agents``, each a name and a team, at ``time`` (``14:05``).
 
