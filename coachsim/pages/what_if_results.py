@@ -92,7 +92,7 @@ def figures(a: Tally, b: Tally) -> list[Figure]:
     return [
         Figure("read_in_hour", "Read within an hour", _read_within(a), _read_within(b), True, True, "nothing was sent"),
         Figure("median_read_s", "Median time to read", *_both("median_read_s", a, b), False, False, few),
-        Figure("p90_read_s", "90th percentile", *_both("p90_read_s", a, b), False, False, few),
+        Figure("p90_read_s", "90 % read within", *_both("p90_read_s", a, b), False, False, few),
         Figure("lost_rate", "Lost unread", *_both("lost_rate", a, b), False, True, "nothing was sent"),
     ]
 

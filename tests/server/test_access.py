@@ -87,6 +87,14 @@ def test_each_role_gets_in_where_it_should_and_nowhere_else(shared: Served, endp
         assert status == 403
 
 
+def test_who_may_not_is_told_which_role_it_takes(shared: Served):
+    with shared.client("a1") as client:
+        said = client.get("/api/agents").json()["error"]["message"]
+        assert said == "Your account may not do this: it takes the role supervisor. Ask an admin."
+        said = client.post("/api/backup", json={"path": "/tmp/x"}, headers={"X-Forwarded-For": "192.0.2.1"}).json()
+        assert said["error"]["message"] == "Only the command line on the server's own machine may ask this."
+
+
 @pytest.mark.parametrize("endpoint", TABLE, ids=lambda line: f"{line.method} {line.path}")
 def test_nobody_gets_in_without_signing_in(shared: Served, endpoint: Endpoint):
     with shared.browser() as client:

@@ -83,6 +83,19 @@ def test_wrong_use_is_exit_code_2(arguments):
     assert "--help" in failed(cli(*arguments), 2)
 
 
+def test_what_is_empty_says_what_to_do(tmp_path):
+    data = tmp_path / "floor"
+    nobody = cli("user", "list", data=data)
+    assert (nobody.returncode, nobody.stdout) == (0, ""), "a script finds no line of an account"
+    assert nobody.stderr == "There is no account yet. Add one with 'coachsim user add NAME --role ROLE'.\n"
+    assert failed(cli("log", "archive", data=data)).startswith(f"There is no log in {data}. Name another folder")
+    csv = tmp_path / "roster.csv"
+    csv.write_text("agent_id,name,team,campaigns,lists,queues,active\na1,Ann,Blue,,,,\n")
+    assert cli("roster", "load", str(csv), data=data).returncode == 0
+    archived = cli("log", "archive", data=data)
+    assert archived.stdout.startswith("Nothing was written: none of the days asked for is over."), archived.stderr
+
+
 def test_roster_check_and_load_without_a_server(tmp_path):
     csv = tmp_path / "roster.csv"
     csv.write_text("agent_id,name,team,campaigns,lists,queues,active\na1,Ann,Blue,,,,\na2,,Blue,,,,\n")
