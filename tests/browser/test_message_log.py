@@ -106,7 +106,7 @@ async def drawn(page: Page, name: str) -> None:
 
 
 async def figure(page: Page, name: str) -> str:
-    return await page.get_by_role("article", name=name).inner_text()
+    return await page.get_by_role("article", name=name, exact=True).inner_text()
 
 
 async def saved(page: Page, button: str, folder: Path) -> Path:
@@ -125,7 +125,7 @@ async def test_an_analyst_sees_the_floor_with_counts_and_takes_it_along(server, 
     )
     assert "2 messages to 4 agents" in await figure(page, "Sent")
     assert "80 %" in await figure(page, "Unread so far") and "4 of 5 not read" in await figure(page, "Unread so far")
-    assert "0 of 5" in await figure(page, "Lost so far")
+    assert "0 of 5" in await figure(page, "Lost unread so far")
     charts = page.get_by_role("tabpanel")
     await expect(charts.locator("svg.marks").first).to_contain_text("1 of 2")
     await drawn(page, "Unread by state")
