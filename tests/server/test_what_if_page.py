@@ -95,7 +95,7 @@ async def test_the_floor_is_learned_and_a_variant_of_it_is_played_and_saved(open
         assert offered["toast"] == 11, "as long as the floor's toasts stay"
         (message,) = offered["messages"]
         # The sender has Team 1 alone: its everyone is not the floor's.
-        assert (message["body"], message["to"]) == ("Only today.", "Team 1")
+        assert (message["body"], message["to"]) == ("Only today.", "Team: Team 1")
         assert "Team 2 · 12" in [one["label"] for one in offered["audiences"]]
         form = {"message": message["key"], "to": '"everyone"', "replications": 5, "seed": 1}
         browser.press("ask", ticket=1, form=form)
