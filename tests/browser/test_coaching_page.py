@@ -265,7 +265,7 @@ async def test_who_has_not_read_it_is_told_again_by_hand_and_both_are_one_row(se
     await dialog.get_by_role("button", name="OK").click()
     card = page.get_by_role("article").filter(has_text="Use the new form")
     await expect(card).to_contain_text("confirm by 02:59 · reminds after 20 min")
-    await expect(card).to_contain_text("0 of 2 confirmed · 2 notified, not read · 0 not yet notified")
+    await expect(card).to_contain_text("0 of 2 confirmed · 2 could have read it · 0 not in since")
     await expect(page.get_by_label("remind those who have not read it")).to_have_value("0")
     await host.do(Floor.open_inbox, "a012", actor="a012")
     await expect(card).to_contain_text("1 of 2 read")
