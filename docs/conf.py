@@ -70,6 +70,9 @@ html_theme_options = {
         "color-foreground-secondary": "#586374",
         "color-foreground-muted": "#586374",
         "color-background-secondary": "#f6f7f9",
+        "color-code-background": "#f1f3f6",
+        "color-api-name": "#0f5e6b",
+        "color-api-pre-name": "#586374",
     },
     "dark_css_variables": {
         "color-brand-primary": "#7cc9d3",
@@ -80,5 +83,8 @@ html_theme_options = {
         "color-foreground-muted": "#a0adb7",
         "color-background-primary": "#10161a",
         "color-background-secondary": "#182025",
+        "color-code-background": "#1f292f",
+        "color-api-name": "#7cc9d3",
+        "color-api-pre-name": "#a0adb7",
     },
 }
