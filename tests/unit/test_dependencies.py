@@ -28,6 +28,7 @@ TOOLS = {
     "mypy": "make check",
     "myst-parser": "reads the documentation's Markdown",
     "nbstripout": "make check",
+    "pytest-cov": "a plugin of pytest",
     "pytest-timeout": "a plugin of pytest",
     "pytest-xdist": "a plugin of pytest",
     "ruff": "make check",
