@@ -219,7 +219,7 @@ async def test_the_message_log_page_lists_and_draws_them(walk: Walk):
     rows = messages.locator("tbody tr")
     await expect(rows).to_have_count(2)
     assert set(await texts(rows.locator(".said span[dir]"))) == {BODY, ENDLESS[:159] + "…"}
-    assert set(await texts(rows.locator("td:nth-child(3)"))) == {MAKER, PROTO}
+    assert set(await texts(rows.locator("td:nth-child(3)"))) == {f"Campaign: {MAKER}", f"Team: {PROTO}"}
     for body, group in ((ENDLESS, PROTO), (BODY, MAKER)):
         await rows.filter(has_text=group).filter(has_text=body[:20]).get_by_role("button").click()
         one = page.get_by_role("region", name="Message", exact=True)
