@@ -244,7 +244,7 @@ class Floor(Scheduling):
                 return ()
         elif (row.state, state) not in _ALLOWED:
             raise InvalidTransition(
-                f"{row.agent.name} is {STATES[row.state]} and cannot go straight to {STATES[state]}. Log in first.",
+                f"{row.agent.name} is {STATES[row.state]} and cannot be {STATES[state]} next. Log in first.",
                 field="state",
             )
         changed = self._change_state(at, actor, row, state, reason)
