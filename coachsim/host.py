@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from coachsim.clock import Clock, ClockWatch, SystemClock
+from coachsim.commits import Commits
 from coachsim.days import SECOND, Schedule
 from coachsim.errors import LogError, LogUnavailable, WrongFolder
 from coachsim.floor import Floor
@@ -41,7 +41,6 @@ class Player(Protocol):
 
 
 Watcher = Callable[[Event], None]
-_Done = tuple[Sequence[Event], BaseException | None, asyncio.Future[None]]
 Command = Callable[..., tuple[Event, ...]]
 
 
@@ -63,9 +62,7 @@ class FloorHost:
         self._fault_watchers: list[Callable[[], None]] = []
         self._faults: dict[str, str] = {}
         self._today: list[Event] = []
-        self._newest: asyncio.Future[None] | None = None
-        self._done: deque[_Done] = deque()
-        self._waking = False
+        self._commits = Commits(writer, self._committed, self._commit_failed)
         self._recovery: asyncio.Task[None] | None = None
         self._heart: asyncio.Task[None] | None = None
         self._closed = False
@@ -160,8 +157,7 @@ class FloorHost:
 
     async def settled(self) -> None:
         """Waits until everything that the rules have decided so far is committed."""
-        if self._newest is not None:
-            await asyncio.shield(self._newest)
+        await self._commits.settled()
 
     def now(self) -> int:
         """Floor time in µs: the wall clock, but never before the newest event."""
@@ -229,39 +225,16 @@ class FloorHost:
     # --- the way to the log ---
 
     def _put(self, events: Sequence[Event]) -> None:
-        if not events:
-            return
         for player in self._players:
             for event in events:
                 player.observe(event)
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[None] = loop.create_future()
-        self._newest = answer
-        committed = self.writer.append(events)
-        committed.add_done_callback(lambda done: self._hear(loop, (events, done.exception(), answer)))
+        self._commits.put(events)
 
-    def _hear(self, loop: asyncio.AbstractEventLoop, done: _Done) -> None:
-        """Takes the log's word to the loop; in the writer's thread. The loop is woken once for a whole group."""
-        self._done.append(done)
-        if not self._waking:
-            self._waking = True
-            loop.call_soon_threadsafe(self._take_done)
+    def _committed(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._show(event)
 
-    def _take_done(self) -> None:
-        self._waking = False  # before looking: what comes after the last look wakes the loop again
-        while self._done:
-            self._committed(*self._done.popleft())
-
-    def _committed(self, events: Sequence[Event], error: BaseException | None, answer: asyncio.Future[None]) -> None:
-        if error is None:
-            for event in events:
-                self._show(event)
-            if not answer.done():
-                answer.set_result(None)
-            return
-        if not answer.done():
-            answer.set_exception(error)
-            answer.exception()  # nobody may be waiting: a tick's events have no caller
+    def _commit_failed(self, error: BaseException) -> None:
         if self._recovery is None and not self._closed:
             _logger.error("a commit failed: %s", error)
             self._set_fault("log", f"Nothing can be sent or read just now: {error}")
@@ -297,7 +270,7 @@ class FloorHost:
             self._ahead = copy.deepcopy(self.floor)
             self._ahead.rights = self._rights
             self._releases_from = self.now()
-            self._newest = None
+            self._commits.forget()
             self._recovery = None
             self._set_fault("log", None)
             for player in self._players:
@@ -378,6 +351,7 @@ class FloorHost:
         for task in (self._heart, self._recovery):
             if task is not None:
                 task.cancel()
+        self._commits.hand_over()
         await asyncio.to_thread(self.writer.close)
 
 

@@ -39,7 +39,7 @@ from coachsim.server.access import TABLE, Endpoint, senders_rights
 from coachsim.server.access_log import log_request
 from coachsim.server.accounts import Accounts
 from coachsim.server.base import NoSuchApi, is_loopback
-from coachsim.server.bodies import FrontDoor
+from coachsim.server.bodies import FrontDoor, Handler
 from coachsim.server.desk import AnyDesk, Desk
 from coachsim.server.desk_proxy import DeskProxy, end_signed_out
 from coachsim.server.identity import provider_of
@@ -73,8 +73,9 @@ def make_app(site: Site, desk: AnyDesk | None) -> web.Application:
     if desk is not None:
         site.metrics.desk = lambda: (desk.port is not None, len(sockets))
     files = {"path": str(handlers_site.WEB)}
+    api = _api_handlers()
     handlers: list[Any] = [
-        *_api_handlers(),
+        *((_pattern(path), *handler) for path, handler in api.items()),
         (r"/api/.*", NoSuchApi),
         (r"/", handlers_start.Start),
         (r"/login", handlers_site.SignIn),
@@ -93,6 +94,7 @@ def make_app(site: Site, desk: AnyDesk | None) -> web.Application:
         handlers += [(r"/desk/?", web.RedirectHandler, {"url": "/"}), (r"/desk/(.+)", DeskProxy)]
     return FrontDoor(
         handlers,
+        {path: handler for path, handler in api.items() if "{" not in path},
         default_handler_class=handlers_site.NotHere,
         site=site,
         desk=desk,
@@ -110,14 +112,14 @@ def make_app(site: Site, desk: AnyDesk | None) -> web.Application:
     )
 
 
-def _api_handlers() -> list[Any]:
+def _api_handlers() -> dict[str, Handler]:
     by_path: dict[str, dict[str, Endpoint]] = {}
     for endpoint in TABLE:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-    return [
-        (_pattern(path), _handler(next(iter(endpoints.values())).handler), {"endpoints": endpoints})
+    return {
+        path: (_handler(next(iter(endpoints.values())).handler), {"endpoints": endpoints})
         for path, endpoints in by_path.items()
-    ]
+    }
 
 
 def _pattern(path: str) -> str:

@@ -251,8 +251,9 @@ class ApiHandler(FrontHandler):
     @property
     def agent_id(self) -> str:
         """Who the caller is as an agent: by the seat that ``?seat=`` names, or by the account."""
-        if self.seat is not None:
-            return self.site.seats.sit(self.seat, self.who)
+        seat = self.seat
+        if seat is not None:
+            return self.site.seats.sit(seat, self.who)
         agent_id = self.who.account.agent_id
         if agent_id is None:
             raise Forbidden("This account is no agent's. Sign in as an agent, or take a seat on a practice floor.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from tornado import httputil, web
@@ -10,11 +11,21 @@ from tornado.http1connection import HTTP1Connection
 from coachsim.server.base import FrontHandler, Refusal, error_json, explained
 from coachsim.server.limits import MOST_READ, most_bytes
 
+Handler = tuple[type[web.RequestHandler], dict[str, Any]]
+"""Who answers at an address, and what it is made with."""
+
 
 class FrontDoor(web.Application):
     """The application. A body that is longer than its address takes, or that does not say how long it is, never
     reaches a handler of an address: ``TooLarge`` answers.
+
+    ``plain`` has those of the handlers' addresses that have no variable part: they are found without trying one pattern
+    after the other.
     """
+
+    def __init__(self, handlers: list[Any], plain: Mapping[str, Handler], **settings: Any) -> None:
+        super().__init__(handlers, **settings)
+        self._plain = plain
 
     def find_handler(self, request: httputil.HTTPServerRequest, **kwargs: Any) -> Any:
         """Who answers a request of which the head is there."""
@@ -24,6 +35,8 @@ class FrontDoor(web.Application):
             refusal = Refusal(411, "Say how long the body is: send it with Content-Length, not in chunks.")
         elif length.isascii() and length.isdigit() and int(length) > most:
             refusal = Refusal(413, f"The body has {int(length):,} bytes; this address takes {most:,} at most.")
+        elif request.path in self._plain:
+            return self.get_handler_delegate(request, *self._plain[request.path])
         else:
             return super().find_handler(request, **kwargs)
         return self.get_handler_delegate(request, TooLarge, {"refusal": refusal})

@@ -27,6 +27,7 @@ LAYERS = [
     {"floor", "plan"},
     {"views", "engine", "evaluate"},
     {"log", "frames", "enact"},  # the log answers for a closed day in the shapes of views
+    {"commits"},
     {"host", "simulation"},
     {"keeping"},
     {"experiment"},

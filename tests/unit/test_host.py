@@ -107,6 +107,41 @@ async def test_nothing_is_shown_before_its_commit(host, monkeypatch):
     assert len(host.floor.messages) == 1
 
 
+async def test_what_one_turn_of_the_loop_decides_goes_to_the_log_as_one_piece(host, monkeypatch):
+    pieces = []
+    append = host.writer.append
+    monkeypatch.setattr(host.writer, "append", lambda events: pieces.append(len(events)) or append(events))
+    before = host.seq
+    await asyncio.gather(*(host.do(Floor.send, draft(f"r{number}"), actor="sup") for number in range(20)))
+    assert pieces == [20]
+    assert host.seq == before + 20
+    await host.do(Floor.send, draft("alone"), actor="sup")
+    assert pieces == [20, 1]
+
+
+async def test_who_gives_up_waiting_takes_the_answer_from_nobody(host):
+    one = asyncio.create_task(host.do(Floor.send, draft("one"), actor="sup"))
+    two = asyncio.create_task(host.do(Floor.send, draft("two"), actor="sup"))
+    await asyncio.sleep(0)
+    one.cancel()
+    assert len(await two) == 1
+    with pytest.raises(asyncio.CancelledError):
+        await one
+    assert len(host.floor.messages) == 2
+
+
+async def test_what_was_decided_in_the_turn_before_the_end_is_in_the_log(tmp_path, clock):
+    host = await FloorHost.open(tmp_path, SETTINGS, clock=clock)
+    await host.do(Floor.set_agents, AGENTS, actor="admin")
+    host.play(clock.time, Floor.set_state, "a1", IN, actor="plan")
+    await host.close()
+    host = await FloorHost.open(tmp_path, SETTINGS, clock=clock)
+    try:
+        assert host.floor.agents["a1"].state is IN
+    finally:
+        await host.close()
+
+
 async def test_a_refused_command_leaves_both_copies_alone(host):
     seq = host.seq
     with pytest.raises(EmptyAudience):
@@ -367,10 +402,11 @@ async def test_an_agent_joins_while_it_runs(host):
 async def test_a_message_that_the_night_follows_at_once_is_answered_like_any_other(host, clock):
     client = LocalClient(host, actor="sup")
     sending = asyncio.create_task(client.send({"everyone": True}, "Good night", request_id="last"))
-    await asyncio.sleep(0)  # it is with the log
+    await asyncio.sleep(0)  # it is decided
     clock.pass_by(24 * HOUR)
     night = asyncio.create_task(host.do(Floor.set_state, "a1", IN, actor="a1"))
     await asyncio.sleep(0)
+    host._commits.hand_over()
     host.writer.append(()).result(60)  # both are committed before the loop hears of either
     await night
     answer = await sending
