@@ -6,11 +6,9 @@ import asyncio
 import json
 import os
 import random
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from types import TracebackType
 from typing import Any
-
-import httpx
 
 from coachsim.addresses import server_address
 from coachsim.errors import (
@@ -21,6 +19,7 @@ from coachsim.errors import (
     TooManyRequests,
     kind_named,
 )
+from coachsim.light_httpx import httpx
 
 Json = dict[str, Any]
 StreamItem = tuple[int, str, Json]
@@ -268,12 +267,27 @@ class RemoteClient:
         if not answer.content:
             return {}
         try:
-            data = answer.json()
+            data = answer.json(object_hook=_sharing())
         except ValueError:
             data = None
         if not isinstance(data, dict):
             raise ServerUnavailable(f"{self.base_url} does not answer like a coachsim server. Check the address.")
         return data
+
+
+def _sharing() -> Callable[[Json], Json]:
+    """What makes all rows of an answer hold one copy of a text that they have in common: a team's or a state's name."""
+    known: dict[str, str] = {}
+
+    def share(row: Json) -> Json:
+        for key, value in row.items():
+            if isinstance(value, str):
+                row[key] = known.setdefault(value, value)
+            elif isinstance(value, list):
+                value[:] = [known.setdefault(one, one) if isinstance(one, str) else one for one in value]
+        return row
+
+    return share
 
 
 class _Place:

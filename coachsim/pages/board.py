@@ -16,6 +16,8 @@ Json = dict[str, Any]
 STATES = ("logged_in", "break", "logged_out")
 _AGENT_FIELDS = ("agent_id", "state", "reason", "since", "connected", "unread")
 _MESSAGE_FIELDS = ("message_id", "expired", "by_status", "by_milestone")
+_GROUPS = ("campaigns", "lists", "queues")
+_PERSON = ("name", "team", *_GROUPS)
 _TIMES = ("toast_at", "notified_at", "read_at", "acknowledged_at")
 
 
@@ -69,6 +71,9 @@ class Board:
         self.floor = floor
         self._told_at = time.monotonic()
         self.agents = {row["agent_id"]: row for row in agents["agents"]}
+        same: dict[tuple[str, ...], list[str]] = {}  # most agents are in groups that others are in too
+        for row in self.agents.values():
+            row.update({kind: same.setdefault(tuple(row[kind]), row[kind]) for kind in _GROUPS})
         self.messages = {row["message_id"]: row for row in reversed(messages["messages"])}
         self.deliveries.clear()
         self._delivered_as_of.clear()
@@ -146,11 +151,15 @@ class Board:
         self._counts[row["state"]] += 1
         self._counted = True
         self._removed.discard(agent_id)
-        same_person = before is not None and all(
-            before.get(key) == row.get(key) for key in ("name", "team", "campaigns", "lists", "queues")
-        )
-        (self._moved if same_person else self._renewed).add(agent_id)
-        self.agents[agent_id] = row
+        if before is None:
+            self._renewed.add(agent_id)
+            self.agents[agent_id] = row
+            return
+        # Only what is new is kept: each frame brings its own copy of every name and group, and after an hour thousands
+        # of these would be most of what a kernel holds.
+        new = {key: value for key, value in row.items() if key not in before or before[key] != value}
+        (self._moved if new.keys().isdisjoint(_PERSON) else self._renewed).add(agent_id)
+        before.update(new)
 
     def _unread(self, event_id: int, agent_id: str, change: int) -> None:
         row = self.agents.get(agent_id)

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[2] / "coachsim"
 LAYERS = [
     {"errors", "draws", "presence", "days"},
     {"when"},
-    {"models", "settings", "faults", "intervals", "addresses"},
+    {"models", "settings", "faults", "intervals", "addresses", "light_httpx"},
     {"outcome", "templates", "bundled", "wording"},
     {"shelf"},
     {"state", "clock", "roster", "records", "scenario", "tally"},
@@ -69,7 +69,7 @@ RESERVED = {
     "altair": {"charts", "pages"},
     "vl_convert": {"charts"},
     "tomli_w": {"scenario", "fitting"},
-    "httpx": {"remote", "log", "cli", "server"},
+    "httpx": {"light_httpx", "log", "cli", "server"},
 }
 
 # The rules, and what shows them: no clock, no input or output, no chance.

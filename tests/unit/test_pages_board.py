@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
 from types import SimpleNamespace
 
@@ -144,6 +145,26 @@ def test_a_browser_is_told_only_what_changed_and_once() -> None:
     assert "campaigns" not in changes.agents[0], "only the fields that can move"
     assert changes.messages == [] and changes.counts == {"logged_in": 0, "break": 0, "logged_out": 4}
     assert not desk.board.take_changes()
+
+
+def test_frames_without_end_leave_one_copy_of_what_stays_the_same() -> None:
+    desk = Watched()
+    board = desk.board
+    first = dict(board.agents["a1"])
+    keys = [id(key) for key in first]
+    for number, state in enumerate(("logged_in", "break", "logged_in"), start=desk.floor.seq + 1):
+        board.apply(number, "agent", json.loads(json.dumps(first | {"state": state})))  # as it comes over a line
+    row = board.agents["a1"]
+    assert row["state"] == "logged_in" and [id(key) for key in row] == keys
+    assert all(row[key] is first[key] for key in ("agent_id", "name", "team", "campaigns", "lists", "queues"))
+
+
+def test_agents_in_the_same_groups_hold_them_once() -> None:
+    rows = [{"agent_id": f"a{n}", "state": "break", "campaigns": ["Spring"], "lists": [], "queues": []} for n in (1, 2)]
+    board = Board()
+    board.load({}, {"agents": rows, "as_of": 1}, {"messages": [], "as_of": 1}, {"schedules": [], "as_of": 1})
+    one, two = board.agents.values()
+    assert one["campaigns"] == ["Spring"] and one["campaigns"] is two["campaigns"]
 
 
 def test_a_new_message_goes_whole_and_later_only_its_counts() -> None:

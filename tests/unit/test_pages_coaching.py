@@ -307,6 +307,7 @@ def test_a_page_kernel_stays_light() -> None:
         "from coachsim.pages.coaching import CoachingPage\n"
         "from coachsim.remote import RemoteClient\n"
         "heavy = {'pandas', 'duckdb', 'pyarrow', 'numpy', 'tornado.httpserver', 'voila', 'coachsim.host'}\n"
+        "heavy |= {'click', 'rich'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -103,6 +103,15 @@ async def test_questions_go_to_their_addresses_with_the_ticket(served, client) -
     assert all(headers["X-Coach-Ticket"] == "t1" for *_, headers in asked)
 
 
+async def test_rows_of_an_answer_share_the_texts_that_they_have_in_common(served, client) -> None:
+    rows = [{"name": f"Agent {n}", "team": "Team of many", "queues": ["Sales of many"]} for n in (1, 2)]
+    served["answers"].append((200, {"agents": rows}))
+    one, two = (await client.agents())["agents"]
+    assert [one, two] == rows
+    assert one["team"] is two["team"] and one["queues"][0] is two["queues"][0]
+    assert one["queues"] is not two["queues"], "a list can be changed by whoever has it"
+
+
 async def test_a_token_is_sent_as_a_bearer(served) -> None:
     async with RemoteClient(served["url"], token="secret") as client:
         await client.me()
