@@ -1,7 +1,8 @@
-"""Row 5c: a send while hundreds sign in at once, beside the same send on a quiet server.
+"""Row 5c: a send while many sign in at once, beside the same send on a quiet server.
 
-Passwords are slow to check on purpose, so those who sign in wait for each other, however many they are: what matters is
-that nobody else waits for them.
+Passwords are slow to check on purpose, two at a time, so those who sign in wait for each other: what matters is that
+nobody else waits for them. More of them make the storm longer, not worse; a check takes a fifth of a second of the
+processor and stands back for everything else, so on a busy machine a storm of hundreds lasts many minutes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from benchmarks.harness import HEADER, line
 from benchmarks.served import PASSWORD, Running, agents, running
 
 AGENTS = 1_000
-SIGN_INS = 200
+SIGN_INS = 50
 ROUNDS = 3
 SENDS = 25
 
@@ -28,7 +29,7 @@ def main() -> None:
     """Prints the table's line."""
     quiet: list[float] = []
     stormy: list[float] = []
-    ratios = []
+    ratios, rates = [], []
     with ExitStack() as stack:
         server = stack.enter_context(running("floor", str(AGENTS)))
         crowd = Crowd(stack)
@@ -41,9 +42,12 @@ def main() -> None:
             while storm.is_alive():
                 during += _sends(server, 1, f"storm{number}-{len(during)}")
             storm.join()
+            if not taken:
+                raise RuntimeError("a sign-in failed; what the crowd wrote says why")
             ratios.append(statistics.median(during) / statistics.median(before))
             quiet += before
             stormy += during
+            rates.append(SIGN_INS / taken[0])
     claim = f"5c: a send to {AGENTS:,} while {SIGN_INS} sign in at once"
     slowest = sorted(stormy)[int(0.95 * len(stormy))]
     print(
@@ -53,7 +57,7 @@ def main() -> None:
             f"quiet {1e3 * statistics.median(quiet):.0f} ms",
             statistics.median(ratios),
             None,
-            f"; 95 % within {1e3 * slowest:.0f} ms, {SIGN_INS / taken[0]:.0f} sign-ins/s",
+            f"; 95 % within {1e3 * slowest:.0f} ms, {statistics.median(rates):.1f} sign-ins/s",
         ),
         flush=True,
     )
