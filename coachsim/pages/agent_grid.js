@@ -156,8 +156,10 @@ class List {
         return [row.agent_id, row];
       }));
       this.setClock(message.clock);
+      const first = !this.loaded;
       this.loaded = true;
       this.sort();
+      if (first) this.reveal(this.items.findIndex((item) => this.selected.has(item.id)));
     } else if (message.method === "clock") {
       this.setClock(message.clock);
       this.soon();
@@ -343,10 +345,7 @@ class List {
       const [item, index] = agents[at];
       if (event.shiftKey) { this.anchor ||= this.active || item.id; this.pick(item, { ctrl: false, shift: true }); }
       this.active = item.id;
-      const top = index * ROW, head = ROW;
-      if (top < this.grid.scrollTop + ROW) this.grid.scrollTop = Math.max(0, top - ROW);
-      else if (top + ROW + head > this.grid.scrollTop + this.grid.clientHeight) this.grid.scrollTop = top + ROW + head - this.grid.clientHeight;
-      this.draw();
+      this.reveal(index);
     } else if (event.key === " " && at >= 0) {
       this.pick(agents[at][0], { ctrl: true, shift: false });
     } else if (event.key === "Enter" && at >= 0) {
@@ -358,6 +357,15 @@ class List {
     } else return;
     event.preventDefault();
     event.stopPropagation();
+  }
+
+  /* Scrolls no further than it takes to have the item in view; -1 is none. */
+  reveal(index) {
+    if (index < 0) return;
+    const top = index * ROW, head = ROW;
+    if (top < this.grid.scrollTop + ROW) this.grid.scrollTop = Math.max(0, top - ROW);
+    else if (top + ROW + head > this.grid.scrollTop + this.grid.clientHeight) this.grid.scrollTop = top + ROW + head - this.grid.clientHeight;
+    this.draw();
   }
 
   /* --- drawing: only the rows in view are in the document, and a row's cells are written only when they differ --- */

@@ -88,6 +88,9 @@ async def test_from_nothing_to_a_message_seen_being_read(server, context) -> Non
 
     coaching = await opened(context, start, f"Send to {name} and watch it turn read")
     await is_live(coaching)
+    chosen = coaching.get_by_role("grid", name="Agents").get_by_role("row", selected=True)
+    await expect(chosen).to_contain_text(name)
+    await expect(chosen).to_be_in_viewport()
     await expect(coaching.get_by_label("Speed")).to_have_value("1")
     await coaching.get_by_role("textbox", name="Message", exact=True).fill("Your first message")
     await coaching.get_by_role("button", name=f"Send to {name}", exact=True).click()
