@@ -134,7 +134,11 @@ class Accounts:
         """The account of this name; ``NotFound`` if there is none."""
         account = self.get(name)
         if account is None:
-            raise NotFound(f"There is no account {name!r}. 'coachsim user list' names those there are.", field="name")
+            raise NotFound(
+                f"There is no account {name!r} in {self._store.path.parent}. 'coachsim user list' names a folder's"
+                " accounts; '--data DIR' says which folder.",
+                field="name",
+            )
         return account
 
     def added_by(self, name: str, actor: str) -> bool:

@@ -66,13 +66,13 @@ def test_users_are_added_listed_changed_and_disabled(tmp_path):
         (("add", "ann", "--role", "trainer", "--agent", "a1"), "agent"),
         (("add", "dana", "--role", "trainer", "--password-stdin"), "8 characters"),
         (("add", "Taken", "--role", "trainer"), "already"),
-        (("disable", "nobody"), "no account"),
+        (("disable", "nobody"), "no account 'nobody' in {folder}"),
         (("change", "taken"), "what to change"),
     ],
 )
 def test_what_makes_no_sense_of_an_account_is_refused(tmp_path, arguments, says):
     add_account(tmp_path, "taken", "trainer")
-    assert says in failed(cli("user", *arguments, data=tmp_path, stdin="short\n"))
+    assert says.format(folder=tmp_path) in failed(cli("user", *arguments, data=tmp_path, stdin="short\n"))
 
 
 @pytest.mark.parametrize(
