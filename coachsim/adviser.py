@@ -160,7 +160,7 @@ class Adviser:
         except (OSError, ValueError, KeyError, ValidationError) as error:
             _logger.warning("%s cannot be used for advice: %s", self._file, error)
             return _Model(usual, policy, "default", f"usual numbers, since {self._file.name} cannot be used")
-        said = text.partition("\n")[0].removeprefix("#").strip()
+        said = text.partition("\n")[0].removeprefix("#").strip().removesuffix(".")
         return _Model(
             learned, policy, "learned", said[:1].lower() + said[1:] if said.startswith("Learned") else "learned"
         )

@@ -126,7 +126,7 @@ async def test_what_each_was_sent_today_is_counted_and_who_is_beyond_the_level(h
     await host.do(Floor.send, draft("r1"), actor="sup")
     said = await client.advice(EVERYONE)
     assert said["load"] == {"least": 0, "median": 0, "most": 1, "level": 1, "over": 1}
-    assert said["attention"] == {"source": "learned", "stands_on": "learned from 9 deliveries."}
+    assert said["attention"] == {"source": "learned", "stands_on": "learned from 9 deliveries"}
 
 
 @pytest.mark.parametrize("text", ["", "attention = 3", "[attention]\ntau_s = -1", "[attention", "\0"])
