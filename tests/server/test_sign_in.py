@@ -249,6 +249,7 @@ def test_the_first_start_prints_a_link_for_the_first_admin(tmp_path):
             assert client.post("/setup", data=form | {"token": "guess"}).status_code == 403
             assert client.post("/setup", data=form | {"token": token}).status_code == 303
             assert client.get("/api/me").json()["roles"] == ["admin"]
+            assert "coachsim user add" in client.get("/").text
             assert client.post("/setup", data=form | {"token": token}).status_code == 404
 
 
