@@ -126,12 +126,16 @@ async def floor_of(number: int, browser: Browser) -> AsyncIterator[tuple[FloorHo
         folder = Path(name)
         pages = folder / "pages"
         pages.mkdir()
-        notebook = json.loads((bundled.folder("dashboards") / "coaching.ipynb").read_text(encoding="utf-8"))
+        own = bundled.folder
+        notebook = json.loads((own("dashboards") / "coaching.ipynb").read_text(encoding="utf-8"))
         (pages / "coaching.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
         notebook["cells"] = [notebook["cells"][0] | {"source": BARE}]
         (pages / "what_if.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
-        app.bundled.folder = lambda name: pages  # a page of this name is let through the front door
-        server = await app.Server.start(Options(folder / "data", port=0))
+        bundled.folder = lambda name: pages  # a page of this name is let through the front door
+        try:
+            server = await app.Server.start(Options(folder / "data", port=0))
+        finally:
+            bundled.folder = own
         try:
             host = server.site.host
             await host.do(Floor.set_agents, agents(number), actor="benchmark")
