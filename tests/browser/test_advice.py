@@ -143,5 +143,5 @@ async def test_one_message_too_many_is_warned_of_once(server, page):
     await expect(page.get_by_text("✓ Sent to 250 agents")).to_be_visible()
     await write(page, "And one more")
     dialog = await ask(page)
-    await expect(said).to_contain_text("noticing falls off at about 22")
+    await expect(said).to_contain_text("from about 22 on they are noticed less")
     await expect(said).not_to_contain_text("had more than")
