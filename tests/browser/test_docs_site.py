@@ -65,6 +65,7 @@ async def page(browser: Browser, page_log: PageLog) -> AsyncIterator[Page]:
 
 async def test_every_page_opens_without_another_host(page: Page, page_log: PageLog, site: Path, address: str) -> None:
     names = [path.relative_to(site).as_posix() for path in site.rglob("*.html")]
+    names.remove("index.html")  # leads elsewhere, as the next test sees
     assert len(names) > 30
     for name in names:
         await page.goto(f"{address}/{name}", wait_until="load")

@@ -170,7 +170,7 @@ def test_days_that_were_not_asked_for_are_not_there(read):
 
 @pytest.mark.parametrize("name", ["trainer", "phones", "admin", "a1"])
 def test_other_roles_are_refused_in_a_sentence(read, name):
-    with pytest.raises(Forbidden, match="it needs supervisor or analyst"):
+    with pytest.raises(Forbidden, match="it takes the role supervisor or analyst"):
         read(name)
 
 
@@ -293,7 +293,7 @@ def test_the_command_line_asks_a_server_elsewhere_with_a_token(busy, tmp_path):
     for arguments, token, says in (
         (("summary", "--url", busy.url), None, "COACHSIM_TOKEN"),
         (("summary", "--url", busy.url), "wrong", "does not know this token"),
-        (("export", tmp_path / "x.csv", "--url", busy.url), busy.token("admin"), "it needs supervisor or analyst"),
+        (("export", tmp_path / "x.csv", "--url", busy.url), busy.token("admin"), "it takes the role supervisor or analyst"),
     ):
         failed = cli(*arguments, token=token)
         assert (failed.returncode, failed.stdout, failed.stderr.count("\n")) == (1, "", 1)
