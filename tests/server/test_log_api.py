@@ -293,7 +293,11 @@ def test_the_command_line_asks_a_server_elsewhere_with_a_token(busy, tmp_path):
     for arguments, token, says in (
         (("summary", "--url", busy.url), None, "COACHSIM_TOKEN"),
         (("summary", "--url", busy.url), "wrong", "does not know this token"),
-        (("export", tmp_path / "x.csv", "--url", busy.url), busy.token("admin"), "it takes the role supervisor or analyst"),
+        (
+            ("export", tmp_path / "x.csv", "--url", busy.url),
+            busy.token("admin"),
+            "it takes the role supervisor or analyst",
+        ),
     ):
         failed = cli(*arguments, token=token)
         assert (failed.returncode, failed.stdout, failed.stderr.count("\n")) == (1, "", 1)
