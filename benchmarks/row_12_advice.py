@@ -118,9 +118,7 @@ def _wish(real: Days, usual: Habits, so_far: Outcome, chance: np.random.Generato
 def _now(real: Days, place: np.ndarray, at: int) -> Now:
     rota, many = real.rota, len(real.active)
     state, _ = rota.told(np.arange(many), np.full(many, at))
-    came = np.full(many, NEVER)
-    row, first = np.unique(rota.span_row, return_index=True)
-    came[row] = rota.span_start[first]
+    came = rota.came()
     came[came > at] = NEVER
     since, reason = np.zeros(many, np.int64), [None] * many
     for row_of, moment, code, why in zip(rota.row, rota.at, rota.state, rota.reason, strict=True):

@@ -131,7 +131,7 @@ def advise(
     draws = Draws(tuple(range(seed, seed + reps)), 0)
     rota = habits.rest_of_day(now, keys, draws, reps)
     rows = np.arange(rota.rows)
-    until = _until(rota, now, reps) if by is None else min(by, now.length)
+    until = _until(rota, now) if by is None else min(by, now.length)
     sampler = Sampler(attention, policy, draws)
     people = sampler.people(np.repeat(np.arange(reps), len(keys)), np.tile(keys, reps))
     message = np.full(rota.rows, key("a message"), np.uint64)
@@ -206,7 +206,7 @@ def moments(now: int, until: int) -> list[int]:
     return [at for at in (*near, *far) if at <= until - _QUARTER]
 
 
-def _until(rota: Rota, now: Now, reps: int) -> int:
+def _until(rota: Rota, now: Now) -> int:
     """The last quarter of an hour from now on at which half of the most are there, at least an hour from now."""
     quarters = np.arange(-(-now.at // _QUARTER) * _QUARTER, now.length, _QUARTER)
     starts, ends = np.sort(rota.span_start), np.sort(rota.span_end)

@@ -19,14 +19,14 @@ from pydantic import ValidationError
 
 from coachsim import advice, habits
 from coachsim.advice import Advice, Prospect, Waiting
-from coachsim.days import to_iso
+from coachsim.days import HOUR, SECOND, to_iso
 from coachsim.draws import keys
 from coachsim.errors import CoachsimError
 from coachsim.habits import Habits, Now
 from coachsim.host import FloorHost
 from coachsim.models import DayBegan, Event
 from coachsim.outcome import NEVER, STATES
-from coachsim.plan import draw
+from coachsim.plan import draw, floor_of
 from coachsim.scenario import Attention, Policy
 from coachsim.state import AgentRow
 
@@ -38,7 +38,6 @@ PAST_DAYS = 20
 """So many days of the same kind, working days or weekends, are looked back on: four weeks."""
 ATTENTION_FILE = "attention.toml"
 """In a floor's data folder: the attention learned from its log, as ``coachsim fit --out`` writes it."""
-_MICROS = 1_000_000
 _logger = logging.getLogger(__name__)
 
 
@@ -95,25 +94,24 @@ class Adviser:
         """What a message to these agents can be expected to come to, now and at a better moment, until ``by`` (µs)."""
         async with self._one_at_a_time:
             floor = self._host.floor
-            day = floor.day
+            assert floor.day is not None
+            usual = await self._usual(floor.day.day)
+            model = await asyncio.to_thread(self._model)
+            day = floor.day  # and where everybody is: looked up last, since the past may have taken a while
             assert day is not None
             at, began_at = self._host.now(), day.began_at
             rows = [floor.agents[agent_id] for agent_id in agent_ids]
             now = _now(rows, at - began_at, day.ends_at - began_at, began_at)
             waiting = _waiting(rows, began_at)
-            usual = await self._usual(day.day)
-            model = await asyncio.to_thread(self._model)
-            found = await asyncio.to_thread(
-                advice.advise,
-                usual.only(agent_ids),
-                now,
-                keys(agent_ids),
-                waiting,
-                model.attention,
-                model.policy,
-                urgent=urgent,
-                by=None if by is None else by - began_at,
-            )
+
+            def computed() -> Advice:
+                until = None if by is None else by - began_at
+                of, their_keys = usual.only(agent_ids), keys(agent_ids)
+                return advice.advise(
+                    of, now, their_keys, waiting, model.attention, model.policy, urgent=urgent, by=until
+                )
+
+            found = await asyncio.to_thread(computed)
         return _told(found, began_at, rows, model) | {"load": _load(waiting, model.attention)}
 
     async def _usual(self, label: str) -> Habits:
@@ -133,8 +131,8 @@ class Adviser:
         row = day * max(len(agents), 1) + agent
         order = np.lexsort((np.arange(len(row)), at, row))
         changes = (row[order], at[order], state[order], reason[order])
-        length = int(at.max()) + 1 if len(at) else 1
-        return habits.of_changes(agents.tolist(), days, max(length, 26 * 3600 * _MICROS), reasons.tolist(), changes)
+        length = max(int(at.max(initial=0)) + 1, 26 * HOUR)
+        return habits.of_changes(agents.tolist(), days, length, reasons.tolist(), changes)
 
     def _played(self, label: str) -> Habits:
         """What a log would have, had the practice run for the days before: its people, on other days of theirs."""
@@ -143,7 +141,8 @@ class Adviser:
         today = date.fromisoformat(label)
         before = [today - timedelta(days=n) for n in range(1, 7 * PAST_DAYS)]
         alike = [day for day in before if (day.isoweekday() > 5) == (today.isoweekday() > 5)][:PAST_DAYS]
-        days = [draw(scenario, [seed], day=day) for day in reversed(alike)]
+        people = floor_of(scenario)
+        days = [draw(scenario, [seed], day=day, agents=people) for day in reversed(alike)]
         return habits.of_rotas([agent.agent_id for agent in days[0].active], [one.rota for one in days])
 
     def _model(self) -> _Model:
@@ -206,7 +205,7 @@ def _told(found: Advice, began_at: int, rows: Sequence[AgentRow], model: _Model)
             "read_rate": round(one.read, 4),
             "low": round(one.low, 4),
             "high": round(one.high, 4),
-            "median_s": None if one.median is None else round(one.median / _MICROS),
+            "median_s": None if one.median is None else round(one.median / SECOND),
         }
 
     surely, perhaps, hardly = advice.expected(found.chances)

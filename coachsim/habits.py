@@ -55,10 +55,7 @@ class Habits:
     _came: Ints = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        came = np.full(self.past.rows, NEVER)
-        rows, firsts = np.unique(self.past.span_row, return_index=True)
-        came[rows] = self.past.span_start[firsts]
-        object.__setattr__(self, "_came", came)
+        object.__setattr__(self, "_came", self.past.came())
 
     def only(self, agents: Sequence[str]) -> Habits:
         """Those of some agents, in this order; who is not among them has no past. Breaks are still everybody's."""
@@ -74,9 +71,8 @@ class Habits:
         row = day[kept] * few + number[agent[kept]]
         order = np.argsort(row, kind="stable")
         kept, row = kept[order], row[order]
-        some = _rota(
-            row, past.at[kept], past.state[kept], past.reason[kept], self.days * few, past.length, past.reasons
-        )
+        changes = (row, past.at[kept], past.state[kept], past.reason[kept])
+        some = Rota.of_changes(self.days * few, past.length, past.reasons, changes)
         return Habits(tuple(agents), self.days, some, self.lengths)
 
     def rest_of_day(self, now: Now, keys: Keys, draws: Draws, reps: int) -> Rota:
@@ -103,7 +99,8 @@ class Habits:
         states = np.concatenate([state, np.full(len(returns), IN, np.int8), new[kept]]).astype(np.int8)
         whys = np.concatenate([np.full(reps * many + len(returns), NEVER), why[kept]])
         order = np.lexsort((np.arange(len(rows)), ats, rows))
-        return _rota(rows[order], ats[order], states[order], whys[order], reps * many, now.length, self.past.reasons)
+        changes = (rows[order], ats[order], states[order], whys[order])
+        return Rota.of_changes(reps * many, now.length, self.past.reasons, changes)
 
     def _borrowed(self, now: Now, keys: Keys, draws: Draws, reps: int) -> Ints:
         """The row of ``past`` that each agent continues with in each repetition; NEVER where none is like today."""
@@ -163,35 +160,6 @@ class Habits:
         return same
 
 
-def _rota(row: Ints, at: Ints, state: Codes, why: Ints, rows: int, length: int, reasons: Sequence[str]) -> Rota:
-    """A rota of ordered changes: the spans of presence are found from them."""
-    here = state != OUT
-    first = np.append(True, row[1:] != row[:-1]) if len(row) else np.zeros(0, np.bool_)
-    before = np.append(False, here[:-1]) & ~first
-    starts = np.flatnonzero(here & ~before)
-    ends = np.flatnonzero(~here & before)
-    # A span ends at the next change to out of the same row, or with the day.
-    following = np.searchsorted(ends, starts)
-    place = np.minimum(following, max(len(ends) - 1, 0))
-    if len(ends):
-        ended = (following < len(ends)) & (row[ends[place]] == row[starts])
-        span_end = np.where(ended, at[ends[place]], length)
-    else:
-        span_end = np.full(len(starts), length)
-    return Rota(
-        rows=rows,
-        length=length,
-        reasons=tuple(reasons),
-        row=row,
-        at=at,
-        state=state,
-        reason=why,
-        span_row=row[starts],
-        span_start=at[starts],
-        span_end=span_end,
-    )
-
-
 def of_changes(
     agents: Sequence[str],
     days: int,
@@ -201,8 +169,7 @@ def of_changes(
 ) -> Habits:
     """Habits from changes (row, µs since its day began, state, reason as its place in ``reasons``), by row, then time;
     who is there as a day begins has a change at 0."""
-    row, at, state, why = changes
-    past = _rota(row, at, state.astype(np.int8), why, days * len(agents), length, reasons)
+    past = Rota.of_changes(days * len(agents), length, reasons, changes)
     return Habits(tuple(agents), days, past, _lengths(past))
 
 

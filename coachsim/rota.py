@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,6 +48,49 @@ class Rota:
         put(self, "_span_keys", self.span_row * self.length + self.span_start)
         put(self, "_gone", np.append(0, np.cumsum(self.span_end - self.span_start)))
         put(self, "_first_span", np.searchsorted(self.span_row, np.arange(self.rows + 1)))
+
+    @classmethod
+    def of_changes(
+        cls,
+        rows: int,
+        length: int,
+        reasons: Sequence[str],
+        changes: tuple[Ints, Ints, Codes, Ints],
+        *,
+        until: int | None = None,
+    ) -> Rota:
+        """A rota of changes (row, at, state, reason) alone, by row, then time: they say who was there when.
+
+        A span begins with a change to presence and ends with the row's next change to absence, or at ``until``
+        (without it, with the day).
+        """
+        row, at, state, reason = changes
+        there = state != OUT
+        first = np.append(True, row[1:] != row[:-1])[: len(row)]
+        before = np.append(False, there[:-1])[: len(row)] & ~first
+        starts, ends = np.flatnonzero(there & ~before), np.flatnonzero(~there & before)
+        # The next end is of the same span, unless that goes on: then it is another row's.
+        end = np.append(ends, NEVER)[np.searchsorted(ends, starts)]
+        stops = (end != NEVER) & (row[end] == row[starts]) if len(row) else np.zeros(0, np.bool_)
+        span_end = np.where(stops, at[end], length if until is None else until) if len(row) else at
+        real = span_end > at[starts]
+        return cls(
+            rows=rows,
+            length=length,
+            reasons=tuple(reasons),
+            row=row,
+            at=at,
+            state=state,
+            reason=reason,
+            span_row=row[starts][real],
+            span_start=at[starts][real],
+            span_end=span_end[real],
+        )
+
+    def came(self) -> Ints:
+        """The moment at which each row is first there, or NEVER."""
+        first, after = self._first_span[:-1], self._first_span[1:]
+        return np.where(after > first, np.append(self.span_start, NEVER)[first], NEVER)
 
     def by_time(self) -> Ints:
         """The places of the changes in the order in which they happen: by time, then row."""

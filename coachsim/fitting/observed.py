@@ -19,7 +19,7 @@ from coachsim.analysis.arguments import names
 from coachsim.errors import NotEnoughEvidence
 from coachsim.log import MessageLog
 from coachsim.outcome import NEVER, STATES, Ints
-from coachsim.rota import OUT, Rota
+from coachsim.rota import Rota
 from coachsim.scenario import Policy
 
 Bools = NDArray[np.bool_]
@@ -168,31 +168,9 @@ def _rota(changes: pd.DataFrame, agents: pd.Index, began_at: int, ends_at: int) 
     order = np.argsort(row[kept], kind="stable")
     row, at = row[kept][order].astype(np.int64), np.maximum(at[kept][order], 0)
     state = codes.get_indexer(changes["state"])[kept][order].astype(np.int8)
-    # A span begins with a change to presence and ends with the agent's next change to absence.
-    there = state != OUT
-    first = np.ones(len(row), np.bool_)
-    first[1:] = row[1:] != row[:-1]
-    before = np.append(False, there[:-1]) & ~first
-    starts = np.flatnonzero(there & ~before)
-    places = np.arange(len(row))
-    stops = np.append(np.minimum.accumulate(np.where(first | ~there, places, len(row))[::-1])[::-1], len(row))
-    stop = stops[starts + 1]
-    last = np.minimum(stop, len(row) - 1)
-    same = (stop < len(row)) & (row[last] == row[starts]) if len(row) else np.zeros(0, np.bool_)
-    span_end = np.where(same, at[last], ends_at - began_at) if len(row) else np.zeros(0, np.int64)
-    real = span_end > at[starts]
-    return Rota(
-        rows=len(agents),
-        length=ends_at - began_at + 1,
-        reasons=(),
-        row=row,
-        at=at,
-        state=state,
-        reason=np.full(len(row), NEVER),
-        span_row=row[starts][real],
-        span_start=at[starts][real],
-        span_end=span_end[real],
-    )
+    changed = (row, at, state, np.full(len(row), NEVER))
+    # One microsecond more than the day has: a look at its very end is still within.
+    return Rota.of_changes(len(agents), ends_at - began_at + 1, (), changed, until=ends_at - began_at)
 
 
 def _valid_until(log: MessageLog, found: pd.DataFrame, when: dict[str, Ints], began_at: int) -> Ints:

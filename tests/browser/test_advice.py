@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,6 +15,7 @@ from coachsim.floor import Floor
 from coachsim.models import AgentState, Audience, Draft
 from coachsim.server.app import Server
 from coachsim.server.site import Options
+from tests.browser.walking import picture
 
 pytestmark = [
     pytest.mark.browser,
@@ -62,11 +62,6 @@ async def write(page: Page, text: str) -> None:
 async def ask(page: Page):
     await page.get_by_role("button", name=re.compile("^Send to all")).click()
     return page.get_by_role("dialog")
-
-
-async def picture(page: Page, name: str) -> None:
-    if folder := os.environ.get("COACHSIM_PICTURES"):
-        await page.screenshot(path=f"{folder}/{name}.png")
 
 
 async def test_at_lunch_the_better_time_is_said_and_one_click_schedules_it_for_these_very_people(server, page):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -17,6 +16,7 @@ from playwright.async_api import BrowserContext, Page, expect
 from coachsim.models import AgentState
 from coachsim.server.app import Server
 from coachsim.server.site import Options
+from tests.browser.walking import picture
 
 pytestmark = [
     pytest.mark.browser,
@@ -49,12 +49,6 @@ async def until(holds: Callable[[], object], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.02)
-
-
-async def picture(page: Page, name: str) -> None:
-    """Keeps a picture where somebody asked for them."""
-    if folder := os.environ.get("COACHSIM_PICTURES"):
-        await page.screenshot(path=f"{folder}/{name}.png")
 
 
 async def opened(context: BrowserContext, page: Page, link: str) -> Page:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import time
 from collections.abc import AsyncIterator, Callable
@@ -260,6 +261,12 @@ async def select(page: Page, agent: Agent) -> None:
     """Finds an agent and clicks."""
     await page.get_by_role("searchbox", name="Search agents").fill(agent.name)
     await row(page, agent.name).click()
+
+
+async def picture(page: Page, name: str) -> None:
+    """Keeps a picture where somebody asked for them."""
+    if folder := os.environ.get("COACHSIM_PICTURES"):
+        await page.screenshot(path=f"{folder}/{name}.png")
 
 
 async def filter_team(page: Page, team: str) -> None:

@@ -160,9 +160,7 @@ def test_what_is_expected_of_a_message_is_what_becomes_of_it():
         of = habits.of_rotas(agents, [one.rota for one in past])
         real, many = draw(weekday, [seed], day=today), len(agents)
         state, _ = real.rota.told(np.arange(many), np.full(many, at))
-        came = np.full(many, NEVER)
-        row, first = np.unique(real.rota.span_row, return_index=True)
-        came[row] = real.rota.span_start[first]
+        came = real.rota.came()
         came[came > at] = NEVER
         reasons = tuple("short break" if one == BREAK else None for one in state)
         today_now = Now(at, real.rota.length, state, reasons, np.full(many, at - 4 * MINUTE), came)

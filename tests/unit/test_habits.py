@@ -143,9 +143,7 @@ REAL = draw(WEEKDAY, [7], day=TODAY).rota
 def test_any_moment_of_a_day_goes_on_from_where_everybody_is(at, seed):
     many = len(USUAL.agents)
     states, _ = REAL.told(np.arange(many), np.full(many, at))
-    came = np.full(many, NEVER)
-    row, first = np.unique(REAL.span_row, return_index=True)
-    came[row] = REAL.span_start[first]
+    came = REAL.came()
     came[came > at] = NEVER
     since = np.full(many, max(0, at - 5 * MINUTE))
     today = Now(at, REAL.length, states, tuple("lunch" if one == BREAK else None for one in states), since, came)
