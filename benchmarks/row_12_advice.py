@@ -16,15 +16,16 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.harness import HEADER
-from coachsim import Scenario, advice, habits
+from coachsim import Scenario, advice
 from coachsim.advice import Waiting
 from coachsim.days import HOUR, MINUTE
 from coachsim.evaluate import evaluate
-from coachsim.habits import Habits, Now
 from coachsim.intervals import mean_interval, paired_interval
 from coachsim.outcome import NEVER, Outcome
+from coachsim.people import habits
+from coachsim.people.habits import Habits, Now
+from coachsim.people.rota import BREAK
 from coachsim.plan import Days, draw
-from coachsim.rota import BREAK
 from coachsim.scenario import PlannedMessage
 
 WEEKDAY = Path(__file__).parents[1] / "data" / "scenarios" / "weekday.toml"

@@ -29,7 +29,7 @@ TABLES = (
 def main() -> None:
     plan = day(1_000)
     events = play(plan)
-    schema = resources.files("coachsim").joinpath("schema.sql").read_text(encoding="utf-8")
+    schema = resources.files("coachsim.log").joinpath("schema.sql").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         taken = iter(range(10_000))
 

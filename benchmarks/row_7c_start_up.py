@@ -17,7 +17,7 @@ from benchmarks.harness import interleaved, line, ms, peak_mb, ratio, start_peak
 from coachsim.clock import PacedClock
 from coachsim.host import FloorHost
 from coachsim.log import LOG_FILE, Run
-from coachsim.log_writer import LogWriter
+from coachsim.log.writer import LogWriter
 from coachsim.settings import Settings
 
 DAYS = 365

@@ -1,8 +1,8 @@
 """When to send: what a message can be expected to come to now, and at which later moment today it would do better.
 
-The audience as it is now is continued many times (``coachsim.habits``), each time with people of the given attention
-drawn anew, and the same message is sent to them at each moment that is weighed: on the same people on the same rests of
-the day, so that two moments differ in the moment alone.
+The audience as it is now is continued many times (``coachsim.people.habits``), each time with people of the given
+attention drawn anew, and the same message is sent to them at each moment that is weighed: on the same people on the
+same rests of the day, so that two moments differ in the moment alone.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from coachsim.attention import Sampler, micros
 from coachsim.days import HOUR, MINUTE
-from coachsim.draws import Draws, Floats, Keys, key
-from coachsim.habits import Habits, Now
 from coachsim.intervals import paired_interval
 from coachsim.outcome import NEVER, Ints
-from coachsim.rota import BREAK, IN, Rota
+from coachsim.people.attention import Sampler, micros
+from coachsim.people.draws import Draws, Floats, Keys, key
+from coachsim.people.habits import Habits, Now
+from coachsim.people.rota import BREAK, IN, Rota
 from coachsim.scenario import Attention, Policy
 
 AHEAD = 4 * HOUR

@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from coachsim import advice, habits
+from coachsim import advice
 from coachsim.advice import Advice, Prospect, Waiting
 from coachsim.days import HOUR, SECOND, to_iso
-from coachsim.draws import keys
 from coachsim.errors import CoachsimError
-from coachsim.habits import Habits, Now
 from coachsim.host import FloorHost
 from coachsim.models import DayBegan, Event
 from coachsim.outcome import NEVER, STATES
+from coachsim.people import habits
+from coachsim.people.draws import keys
+from coachsim.people.habits import Habits, Now
 from coachsim.plan import draw, floor_of
 from coachsim.scenario import Attention, Policy
 from coachsim.state import AgentRow

@@ -21,9 +21,9 @@ import simpy
 
 from coachsim.errors import EmptyAudience, InactiveAgent, NotFound
 from coachsim.floor import Floor
-from coachsim.minds import Drawn, Mind
 from coachsim.models import AgentState, Connected, Event, Events, Message, Read, Sent, StateChanged
 from coachsim.outcome import NEVER
+from coachsim.people.minds import Drawn, Mind
 from coachsim.plan import Change, Plan, Send
 
 PLAN = "plan"

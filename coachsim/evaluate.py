@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from coachsim.draws import Keys
 from coachsim.models import Agent, AgentState, Audience
 from coachsim.outcome import NEVER, STATES, Ints, Outcome
+from coachsim.people.draws import Keys
+from coachsim.people.rota import IN
 from coachsim.plan import Days, draw, floor_of
-from coachsim.rota import IN
 from coachsim.scenario import Scenario
 from coachsim.sends import TO_A_TEAM, TO_AN_AGENT, day_of, matches, slots
 

@@ -211,7 +211,7 @@ class FloorHost:
         self._set_fault(key, sentence)
 
     def replace_agent(self, agent_id: str, agent: Agent) -> None:
-        """An inactive agent has become another in the log (log_pseudonyms.py): shows that, with no event."""
+        """An inactive agent has become another in the log (log/pseudonyms.py): shows that, with no event."""
         for floor in (self.floor, self._ahead):
             if agent_id in floor.agents:
                 floor.replace_agent(agent_id, agent)

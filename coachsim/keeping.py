@@ -12,15 +12,14 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from coachsim import log_archive, log_pseudonyms, log_retention
 from coachsim.errors import AgentInUse, LogUnavailable, UnknownAgent
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
-from coachsim.log import LOG_FILE, LogWriter
-from coachsim.log_archive import Archive
-from coachsim.log_file import explained
-from coachsim.log_pseudonyms import Pseudonym
-from coachsim.log_retention import Removal
+from coachsim.log import LOG_FILE, LogWriter, pseudonyms, retention
+from coachsim.log.archive import Archive, write_days
+from coachsim.log.file import explained
+from coachsim.log.pseudonyms import Pseudonym
+from coachsim.log.retention import Removal
 from coachsim.models import FLOOR, ClearedDown, Event
 from coachsim.settings import Settings
 
@@ -52,7 +51,7 @@ def _prepare(path: Path, data_dir: Path, settings: Settings) -> None:
         Pseudonym.done(data_dir)
     marked = data_dir / _COPY
     if marked.exists() or settings.retention_days is not None:
-        sizes = log_retention.shrink(path, worth_it=0 if marked.exists() else log_retention.WORTH_IT)
+        sizes = retention.shrink(path, worth_it=0 if marked.exists() else retention.WORTH_IT)
         marked.unlink(missing_ok=True)
         if sizes is not None:
             _logger.info("the log %s was copied: %.1f MB before, %.1f MB now", path, *(size / 1e6 for size in sizes))
@@ -130,15 +129,15 @@ class Keeping:
 
     def _old(self, retention_days: int) -> tuple[Removal | None, list[str]]:
         assert self._host.floor.day is not None
-        oldest = log_retention.first_kept(self._host.floor.day.day, retention_days)
+        oldest = retention.first_kept(self._host.floor.day.day, retention_days)
         self._archive.tidy()
         with closing(self._host.writer.cursor()) as cursor, explained(self._host.writer.path):
-            return log_retention.due(cursor, retention_days), [day for day in self._archive.days() if day < oldest]
+            return retention.due(cursor, retention_days), [day for day in self._archive.days() if day < oldest]
 
     def _take_out(self, removal: Removal | None, archived: list[str]) -> None:
         if removal is not None:
             with closing(self._host.writer.cursor()) as cursor, explained(self._host.writer.path):
-                log_retention.remove(cursor, removal)
+                retention.remove(cursor, removal)
         for day in archived:
             self._archive.remove(day)
 
@@ -173,9 +172,9 @@ def write_archive(
     again: bool = False,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[str]:
-    """``log_archive.write_days`` from a log that goes on being written; each day is as of one moment."""
+    """``write_days`` from a log that goes on being written; each day is as of one moment."""
     with closing(writer.cursor()) as cursor, explained(writer.path):
-        return log_archive.write_days(cursor, archive, first=first, last=last, again=again, stop=stop)
+        return write_days(cursor, archive, first=first, last=last, again=again, stop=stop)
 
 
 async def pseudonym(
@@ -200,7 +199,7 @@ async def pseudonym(
         )
     drawn = Pseudonym.draw(agent_id, accounts)
     drawn.note(data_dir)
-    await host.do(Floor.audit, actor=actor, action=log_pseudonyms.ACTION, subject=drawn.new_id)
+    await host.do(Floor.audit, actor=actor, action=pseudonyms.ACTION, subject=drawn.new_id)
     await _complete(host, data_dir, drawn)
     return drawn.new_id
 
@@ -219,16 +218,16 @@ async def _complete(host: FloorHost, data_dir: Path, drawn: Pseudonym) -> None:
 
 def _is_in_open_day(writer: LogWriter, agent_id: str) -> bool:
     with closing(writer.cursor()) as cursor, explained(writer.path):
-        return log_pseudonyms.is_in_open_day(cursor, agent_id)
+        return pseudonyms.is_in_open_day(cursor, agent_id)
 
 
 def _rename_if_on_record(writer: LogWriter, archive: Archive, data_dir: Path, drawn: Pseudonym) -> bool:
     """In the log first, then in the archive; nothing, where the record does not have it, so that nobody was told."""
     with closing(writer.cursor()) as cursor, explained(writer.path):
-        if not log_pseudonyms.is_on_record(cursor, drawn):
+        if not pseudonyms.is_on_record(cursor, drawn):
             return False
-        log_pseudonyms.rename(cursor, drawn)
-        log_pseudonyms.rename_in_archive(cursor, archive, drawn)
+        pseudonyms.rename(cursor, drawn)
+        pseudonyms.rename_in_archive(cursor, archive, drawn)
     (data_dir / _COPY).touch()
     _logger.info("an agent has become %s", drawn.new_id)
     return True

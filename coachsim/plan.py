@@ -1,8 +1,9 @@
 """plan(scenario, seed): one day drawn up front, agent by agent and message by message, in whole microseconds.
 
-Everything is drawn by key (``coachsim.draws``), so that a plan is the same however it is cut: a shift that began the
-day before is in both days' plans alike, and a variant has the same people on the same day. ``draw`` gives the days of
-many seeds at once as arrays, for whoever evaluates them; a ``Plan`` is one of these days as the engine plays it.
+Everything is drawn by key (``coachsim.people.draws``), so that a plan is the same however it is cut: a shift that
+began the day before is in both days' plans alike, and a variant has the same people on the same day. ``draw`` gives
+the days of many seeds at once as arrays, for whoever evaluates them; a ``Plan`` is one of these days as the engine
+plays it.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from datetime import date
 
 import numpy as np
 
-from coachsim import roster, shifts
-from coachsim.attention import Sampler
+from coachsim import roster
 from coachsim.days import Day
-from coachsim.draws import Draws, Keys, keys
 from coachsim.errors import InvalidInput
 from coachsim.models import Agent, AgentState, Draft, Priority
 from coachsim.outcome import NEVER, STATES, Ints
-from coachsim.presence import Presence
-from coachsim.rota import Rota
+from coachsim.people import shifts
+from coachsim.people.attention import Sampler
+from coachsim.people.draws import Draws, Keys, keys
+from coachsim.people.presence import Presence
+from coachsim.people.rota import Rota
 from coachsim.scenario import Scenario
 from coachsim.sends import Choices, Sends, Slot, check_audiences, day_of, in_day, slots
 

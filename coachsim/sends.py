@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coachsim.days import MINUTE, Day, Schedule
-from coachsim.draws import Draws, Keys, keys
 from coachsim.models import GROUP_KINDS, Agent, Audience, Filter, Priority
 from coachsim.outcome import NEVER, Ints
+from coachsim.people.draws import Draws, Keys, keys
 from coachsim.scenario import PlannedMessage, Scenario, ScenarioError
 
 Bools = NDArray[np.bool_]

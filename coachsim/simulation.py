@@ -18,7 +18,7 @@ from coachsim.engine import Engine
 from coachsim.errors import InvalidInput
 from coachsim.floor import Floor
 from coachsim.log import LOG_FILE, LogWriter, MessageLog, Run
-from coachsim.log_file import discard, put_in_place
+from coachsim.log.file import discard, put_in_place
 from coachsim.models import Agent, Event
 from coachsim.plan import Plan, check_seed, draw, plan, plan_of
 from coachsim.scenario import Scenario

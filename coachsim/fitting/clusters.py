@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from coachsim.draws import Floats
 from coachsim.outcome import Ints
+from coachsim.people.draws import Floats
 
 BIN_MIN = 5
 """Minutes: as far apart as two times are told apart at all."""

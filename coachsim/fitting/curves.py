@@ -13,8 +13,8 @@ from math import log, sqrt
 import numpy as np
 from scipy.special import ndtr
 
-from coachsim.draws import Floats
 from coachsim.outcome import Ints
+from coachsim.people.draws import Floats
 
 _POINTS = 600
 _FIRST_S, _LAST_S = 0.1, 2e5  # from under any human reaction to over two days of presence

@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from coachsim.draws import Floats
 from coachsim.fitting.observed import Bools, Observed
 from coachsim.outcome import NEVER, Ints
+from coachsim.people.draws import Floats
 
 _SECOND = 1e6
 

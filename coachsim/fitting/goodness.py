@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from coachsim.draws import Floats
 from coachsim.fitting.evidence import Evidence
 from coachsim.fitting.fitted import Fitted
 from coachsim.fitting.observed import Bools, Observed
 from coachsim.fitting.replay import replayed
 from coachsim.log import MessageLog
 from coachsim.outcome import NEVER
+from coachsim.people.draws import Floats
 
 TOASTED, TOLD, ACKED = "read, since the toast", "read, since told of it without a toast", "confirmed, since read"
 SECONDS = np.geomspace(2.0, 4 * 3_600.0, 80)

@@ -11,10 +11,10 @@ from typing import Protocol
 
 import numpy as np
 
-from coachsim.draws import Floats
 from coachsim.fitting.curves import Places, lognormal, opening
 from coachsim.fitting.evidence import Acks, Prompts
 from coachsim.outcome import NEVER
+from coachsim.people.draws import Floats
 from coachsim.scenario import Policy
 
 _LEAST = 1e-300

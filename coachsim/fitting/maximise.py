@@ -15,10 +15,10 @@ import numpy as np
 from scipy.optimize import brentq, minimize
 from scipy.special import stdtrit
 
-from coachsim.draws import Floats
 from coachsim.fitting.fields import Field
 from coachsim.fitting.likelihood import Likelihood, Values
 from coachsim.outcome import Ints
+from coachsim.people.draws import Floats
 
 CONFIDENCE = 0.95
 _STEP = 1e-5

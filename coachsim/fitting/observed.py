@@ -19,7 +19,7 @@ from coachsim.analysis.arguments import names
 from coachsim.errors import NotEnoughEvidence
 from coachsim.log import MessageLog
 from coachsim.outcome import NEVER, STATES, Ints
-from coachsim.rota import Rota
+from coachsim.people.rota import Rota
 from coachsim.scenario import Policy
 
 Bools = NDArray[np.bool_]

@@ -8,12 +8,12 @@ from math import sqrt
 import numpy as np
 
 from coachsim.days import MINUTE
-from coachsim.draws import Floats
 from coachsim.errors import NotEnoughEvidence
 from coachsim.fitting.attendance import Attendance, Stay
 from coachsim.fitting.by_team import Pattern, of_teams
 from coachsim.fitting.clusters import groups, middle_and_spread
 from coachsim.outcome import Ints
+from coachsim.people.draws import Floats
 from coachsim.scenario import Scenario, Shift
 
 _DAY_MIN = 1_440

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from coachsim.days import HOUR, MINUTE
-from coachsim.draws import Floats
 from coachsim.fitting.attendance import Stay
 from coachsim.fitting.clusters import BIN_MIN, groups, middle_and_spread
 from coachsim.outcome import Ints
+from coachsim.people.draws import Floats
 from coachsim.scenario import Break, UnplannedBreaks
 
 _PLANNED = 0.5  # at least so many of the shifts that last long enough have a planned break

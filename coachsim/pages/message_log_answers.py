@@ -246,7 +246,7 @@ class Answers:
 
         Raises ``InvalidInput`` where they are too many for a browser.
         """
-        from coachsim import log_export, log_snapshot
+        from coachsim.log import export, snapshot
 
         rows = self.summary()["sent"]
         if rows > MOST_ROWS:
@@ -258,11 +258,11 @@ class Answers:
         teams = None if self._teams is None else frozenset(self._teams)
         name = f"deliveries-{self._first}" + ("" if self._first == self._last else f"-to-{self._last}")
         with tempfile.TemporaryDirectory(prefix="coachsim-") as folder, self._log.cursor() as cursor:
-            content = log_snapshot.snapshot(cursor, "deliveries", self._first, self._last, teams)
+            content = snapshot.snapshot(cursor, "deliveries", self._first, self._last, teams)
             if kind == "csv":
                 parquet, csv = Path(folder) / "deliveries.parquet", Path(folder) / "deliveries.csv"
                 parquet.write_bytes(content)
-                log_export.place(parquet, csv)
+                export.place(parquet, csv)
                 content = csv.read_bytes()
         return f"{name}.{kind}", content
 

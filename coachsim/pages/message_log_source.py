@@ -100,8 +100,8 @@ class LogSource:
         if self._url is None:
             return _index(self._all())
         from coachsim.log import MessageLog
-        from coachsim.log_part import Part
-        from coachsim.log_remote import ServerSource
+        from coachsim.log.part import Part
+        from coachsim.log.remote import ServerSource
 
         try:
             with ServerSource(self._url, None, None) as source:

@@ -8,8 +8,8 @@ from contextlib import suppress
 
 from tornado.iostream import StreamClosedError
 
-from coachsim import log_snapshot
 from coachsim.errors import InvalidInput, NotFound
+from coachsim.log import snapshot
 from coachsim.server.base import ApiHandler
 from coachsim.server.schemas import MAX_ID
 
@@ -26,16 +26,16 @@ class LogTable(ApiHandler):
         It is written to an unnamed file first: so its size does not matter, and the log is not kept waiting for
         whoever fetches it slowly.
         """
-        tables = (*log_snapshot.TABLES, *log_snapshot.PARTS)
+        tables = (*snapshot.TABLES, *snapshot.PARTS)
         if table not in tables:
-            raise NotFound(f"The log has no table {table!r}; it has {', '.join(log_snapshot.TABLES)}.")
+            raise NotFound(f"The log has no table {table!r}; it has {', '.join(snapshot.TABLES)}.")
         days = (self.get_query_argument("from", None), self.get_query_argument("to", None))
         as_of = _seq(self.get_query_argument("as_of", None))
         scope = self.who.account.scope
         with tempfile.TemporaryFile(prefix="coachsim-") as file:
             async with self.site.reading:
                 writer = self.site.host.writer
-                seq = await asyncio.to_thread(log_snapshot.write_from, writer, file, table, *days, scope, as_of)
+                seq = await asyncio.to_thread(snapshot.write_from, writer, file, table, *days, scope, as_of)
             self.set_header("Content-Type", "application/vnd.apache.parquet")
             self.set_header("Content-Disposition", f'attachment; filename="{table}.parquet"')
             self.set_header("Content-Length", str(file.tell()))

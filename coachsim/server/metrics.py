@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from coachsim import __version__
 from coachsim.host import FloorHost
-from coachsim.log_file import FORMAT, wal_of
+from coachsim.log.file import FORMAT, wal_of
 from coachsim.models import Event, Read, Sent
 
 if TYPE_CHECKING:

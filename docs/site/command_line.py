@@ -8,7 +8,7 @@ from functools import partial
 
 from sphinx.application import Sphinx
 
-from coachsim.cli import _parser
+from coachsim.cli.command import _parser
 
 PAGE = "docs/reference/command-line"
 _WIDTH = 96

@@ -16,9 +16,9 @@ import pytest
 from coachsim import analysis, open_log
 from coachsim.errors import Forbidden, LogLocked, NotSignedIn, ServerUnavailable
 from coachsim.log import MessageLog
-from coachsim.log_part import Part
-from coachsim.log_remote import ServerSource
-from coachsim.log_snapshot import PARTS, TABLES
+from coachsim.log.part import Part
+from coachsim.log.remote import ServerSource
+from coachsim.log.snapshot import PARTS, TABLES
 from tests.serving import Served, add_everybody, make_ticket, serve
 
 

@@ -10,7 +10,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from coachsim import __version__
-from coachsim.log_file import FORMAT
+from coachsim.log.file import FORMAT
 from coachsim.server.app import Server
 from coachsim.server.site import Options
 from tests.server.test_sign_in import cli

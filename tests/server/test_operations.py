@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from coachsim import roster
-from coachsim.cli import _parser
+from coachsim.cli.command import _parser
 from tests.papers import blocks
 from tests.processes import alive
 from tests.server.test_proxy_in_front import free_port

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from coachsim.cli import _parser
+from coachsim.cli.command import _parser
 from tests.papers import blocks, commands, papers
 from tests.server.past import live_past, two_closed_days
 from tests.server.reader import Reader, printed

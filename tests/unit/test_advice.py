@@ -8,15 +8,16 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from coachsim import advice, habits
+from coachsim import advice
 from coachsim.advice import Waiting, advise, expected, level, moments
 from coachsim.days import HOUR, MINUTE
-from coachsim.draws import keys
 from coachsim.evaluate import evaluate
-from coachsim.habits import Now
 from coachsim.outcome import NEVER
+from coachsim.people import habits
+from coachsim.people.draws import keys
+from coachsim.people.habits import Now
+from coachsim.people.rota import BREAK, IN, OUT
 from coachsim.plan import draw
-from coachsim.rota import BREAK, IN, OUT
 from coachsim.scenario import Attention, PlannedMessage, Policy, Scenario
 
 DAY = 24 * HOUR

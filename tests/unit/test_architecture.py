@@ -15,14 +15,14 @@ PACKAGE = Path(__file__).parents[2] / "coachsim"
 
 # A part may import the parts of earlier lines, and itself. Nothing of a later line, and no other part of its own line.
 LAYERS = [
-    {"errors", "draws", "presence", "days"},
+    {"errors", "people", "people.draws", "people.presence", "days"},
     {"when"},
     {"models", "settings", "faults", "intervals", "addresses", "light_httpx"},
     {"outcome", "templates", "bundled", "wording"},
     {"shelf"},
-    {"state", "clock", "roster", "records", "scenario", "tally"},
-    {"audience", "attention", "variants", "rota", "sends"},
-    {"shifts", "minds", "scheduling", "habits"},
+    {"state", "clock", "roster", "scenario", "tally"},
+    {"audience", "people.attention", "variants", "people.rota", "sends"},
+    {"people.shifts", "people.minds", "scheduling", "people.habits"},
     {"advice"},
     {"floor", "plan"},
     {"views", "engine", "evaluate"},
@@ -61,7 +61,7 @@ RESERVED = {
     "IPython": {"pages"},
     "simpy": {"engine"},
     "duckdb": {"log"},
-    "pyarrow": {"log", "records"},
+    "pyarrow": {"log"},
     "pandas": {"log", "analysis", "experiment", "fitting"},
     "scipy": {"intervals", "fitting", "advice"},
     "tqdm": {"experiment"},
@@ -76,9 +76,9 @@ RESERVED = {
 PURE = {"errors", "when", "models", "days", "state", "audience", "scheduling", "floor", "views", "frames"}
 PURE |= {"templates", "shelf", "wording"}
 # A plan draws by key from its seed, and a player has the time that the plan gives it.
-PURE |= {"draws", "presence", "attention", "minds", "rota", "sends", "shifts", "plan", "engine"}
+PURE |= {part for part in LAYER_OF if part.startswith("people.")} | {"sends", "plan", "engine"}
 # What follows from a plan, and what is counted of it.
-PURE |= {"outcome", "evaluate", "enact", "tally", "intervals", "habits", "advice"}
+PURE |= {"outcome", "evaluate", "enact", "tally", "intervals", "advice"}
 IMPURE = {"asyncio", "io", "logging", "os", "pathlib", "random", "secrets", "socket", "sys", "threading", "time"}
 
 
@@ -96,10 +96,9 @@ def source(module: str) -> tuple[Path, ast.Module]:
 
 
 def part_of(module: str) -> str:
-    """``coachsim.server.app`` belongs to the part server, ``coachsim.log_writer`` to log."""
-    name = module.split(".")[1]
-    family = name.split("_")[0]
-    return family if family in ("log", "experiment", "cli") else name
+    """``coachsim.server.app`` belongs to the part server; ``people`` is a shelf of parts, each in a line of its own."""
+    name, *inner = module.split(".")[1:]
+    return f"{name}.{inner[0]}" if name == "people" and inner else name
 
 
 def imports(module: str) -> Iterator[str]:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from coachsim import Scenario, cli_experiments, compare, experiment_runs
-from coachsim.cli import main
+from coachsim import Scenario, compare
+from coachsim.cli import experiments, main
+from coachsim.experiment import runs
 
 SCENARIO = """
 name = "{name}"
@@ -48,7 +49,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def never(*given: object, **named: object) -> None:
         raise AssertionError("the work was started")
 
-    monkeypatch.setattr(cli_experiments.coachsim, "compare", never, raising=False)
+    monkeypatch.setattr(experiments.coachsim, "compare", never, raising=False)
     yield
 
 
@@ -99,7 +100,7 @@ def test_a_half_width_is_reached_or_said_not_to_be(
 ) -> None:
     assert main(["compare", *files, "--half-width", "0.05", "--measure", "read_rate"]) == 0
     assert "not reached." not in capsys.readouterr().out
-    monkeypatch.setattr(experiment_runs, "MOST", 40)
+    monkeypatch.setattr(runs, "MOST", 40)
     assert main(["compare", *files, "--half-width", "1e-6"]) == 0
     said, complaints = capsys.readouterr()
     assert complaints == ""
@@ -154,7 +155,7 @@ def test_a_file_that_comes_in_between_is_not_overwritten(
         out.write_text("theirs")
         return compare(*given, **(named | {"progress": False}))  # type: ignore[arg-type]
 
-    monkeypatch.setattr(cli_experiments.coachsim, "compare", slow, raising=False)
+    monkeypatch.setattr(experiments.coachsim, "compare", slow, raising=False)
     assert main(["compare", files[0], "--replications", "2", "--out", str(out)]) == 1
     assert "exists already" in capsys.readouterr().err
     assert out.read_text() == "theirs"

@@ -10,7 +10,7 @@ import pytest
 from coachsim import open_log
 from coachsim.cli import main
 from coachsim.log import LogWriter
-from coachsim.log_snapshot import TABLES
+from coachsim.log.snapshot import TABLES
 from tests.unit.log_events import ANN, BO, IN, NIGHT, PaperDay
 
 FIRST, SECOND = "2026-03-02", "2026-03-03"

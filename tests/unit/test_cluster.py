@@ -11,7 +11,7 @@ from distributed import Client, LocalCluster
 
 from coachsim import compare
 from coachsim.experiment import run
-from coachsim.experiment_cluster import ClusterError, check_versions, versions
+from coachsim.experiment.cluster import ClusterError, check_versions, versions
 from coachsim.scenario import Scenario, ScenarioError
 from tests.unit.days_of import message, scenario
 
@@ -95,7 +95,7 @@ def test_a_workers_other_version_is_noticed(cluster: LocalCluster, monkeypatch: 
 
 
 def test_a_cluster_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coachsim.experiment_cluster._TIMEOUT_S", 0.3)
+    monkeypatch.setattr("coachsim.experiment.cluster._TIMEOUT_S", 0.3)
     with pytest.raises(ClusterError, match=r"No cluster answers at tcp://127.0.0.1:1: is the scheduler running"):
         compare(day(), cluster="tcp://127.0.0.1:1")
     with pytest.raises(ClusterError, match="No cluster answers at nonsense://x"):

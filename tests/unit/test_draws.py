@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coachsim.attention import Sampler, micros
-from coachsim.draws import Draws, key, keys
 from coachsim.models import Priority
 from coachsim.outcome import NEVER
+from coachsim.people.attention import Sampler, micros
+from coachsim.people.draws import Draws, key, keys
 from tests.unit.days_of import scenario
 
 MANY = 40_000  # more than the 2,048 or 32,768 at which a careless packing of keys would overflow

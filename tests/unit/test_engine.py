@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coachsim.days import HOUR, MINUTE, to_datetime
-from coachsim.draws import Draws, key, keys
 from coachsim.engine import PLAN
 from coachsim.floor import Floor
 from coachsim.models import (
@@ -26,6 +25,7 @@ from coachsim.models import (
     Sent,
     StateChanged,
 )
+from coachsim.people.draws import Draws, key, keys
 from coachsim.plan import plan
 from coachsim.scenario import Scenario
 from coachsim.simulation import play

@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from coachsim import compare, experiment_runs, simulate, sweep
+from coachsim import compare, simulate, sweep
 from coachsim.errors import CoachsimWarning, InvalidInput, UnknownMessage
 from coachsim.evaluate import evaluate
-from coachsim.experiment import run
-from coachsim.experiment_work import Task, Variant, WorkersLost, local_processes, usable_cores
+from coachsim.experiment import run, runs
+from coachsim.experiment.work import Task, Variant, WorkersLost, local_processes, usable_cores
 from coachsim.plan import floor_of
 from coachsim.scenario import Scenario, ScenarioError
 from coachsim.tally import MEASURES, Tally
@@ -151,15 +151,15 @@ def test_processes_chunks_and_this_process_give_the_same() -> None:
 
 def test_much_work_goes_to_processes_and_little_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[int] = []
-    real = experiment_runs.local_processes
-    monkeypatch.setattr(experiment_runs, "local_processes", lambda *given: begun.append(given[1]) or real(*given))
+    real = runs.local_processes
+    monkeypatch.setattr(runs, "local_processes", lambda *given: begun.append(given[1]) or real(*given))
     expected = compare(usual(), replications=40)
     assert begun == []
-    monkeypatch.setattr(experiment_runs, "SERIAL_S", 0.0)
-    monkeypatch.setattr(experiment_runs, "usable_cores", lambda: 2)
+    monkeypatch.setattr(runs, "SERIAL_S", 0.0)
+    monkeypatch.setattr(runs, "usable_cores", lambda: 2)
     assert compare(usual(), replications=40).equals(expected)
     assert begun == [2]
-    monkeypatch.setattr(experiment_runs, "usable_cores", lambda: 1)
+    monkeypatch.setattr(runs, "usable_cores", lambda: 1)
     assert compare(usual(), replications=40).equals(expected)
     assert begun == [2]
     assert usable_cores() >= 1
@@ -206,9 +206,15 @@ def test_a_worker_that_dies_is_one_sentence_and_leaves_no_process() -> None:
     assert multiprocessing.active_children() == []
 
 
+# Whoever starts the tests in the background hands down that Ctrl+C is not heard.
 SCRIPT = """
+import signal
+
 from coachsim import Scenario, compare
 from coachsim.scenario import Scenario
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def told(done, total):
     if done > 20:
@@ -286,7 +292,7 @@ def test_a_half_width_of_one_scenario_is_of_its_value() -> None:
 
 
 def test_a_half_width_out_of_reach_ends_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiment_runs, "MOST", 50)
+    monkeypatch.setattr(runs, "MOST", 50)
     with pytest.warns(CoachsimWarning, match="half-width 1e-05 of lost_rate was not reached in 50 replications"):
         table = compare(usual(), longer(), half_width=1e-5)
     assert table.attrs["half_width_reached"] is False
@@ -320,7 +326,7 @@ def test_the_examples_run(public: Any, repository: Path, monkeypatch: pytest.Mon
 
 
 def test_a_bar_follows_the_work(capsys: pytest.CaptureFixture[str]) -> None:
-    with experiment_runs._teller(True) as tell:
+    with runs._teller(True) as tell:
         for done, total in ((1, 40), (40, 40), (41, 120), (120, 120)):
             tell(done, total)
             (bar,) = inspect.getclosurevars(tell).nonlocals["bars"]

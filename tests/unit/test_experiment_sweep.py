@@ -10,7 +10,7 @@ import pytest
 
 from coachsim import Scenario, compare, sweep
 from coachsim.errors import CoachsimError, InvalidInput
-from coachsim.experiment_vary import changed, combinations
+from coachsim.experiment.vary import changed, combinations
 from coachsim.scenario import ScenarioError
 from coachsim.tally import MEASURES
 from tests.unit.days_of import LUNCH, message, scenario

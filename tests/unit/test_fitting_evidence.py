@@ -18,9 +18,9 @@ from coachsim.fitting.likelihood import OfAcks, OfPrompts
 from coachsim.fitting.observed import Observed, policy_of
 from coachsim.models import Priority
 from coachsim.outcome import NEVER
-from coachsim.rota import IN as ROTA_IN
-from coachsim.rota import OUT as ROTA_OUT
-from coachsim.rota import Rota
+from coachsim.people.rota import IN as ROTA_IN
+from coachsim.people.rota import OUT as ROTA_OUT
+from coachsim.people.rota import Rota
 from coachsim.scenario import Attention
 from tests.unit.analysis_logs import log_of
 from tests.unit.floors import BREAK, HOUR, IN, MINUTE, OUT, TEN, Desk

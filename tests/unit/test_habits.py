@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coachsim import habits
 from coachsim.days import HOUR, MINUTE
-from coachsim.draws import Draws, keys
-from coachsim.habits import Now
 from coachsim.outcome import NEVER
+from coachsim.people import habits
+from coachsim.people.draws import Draws, keys
+from coachsim.people.habits import Now
+from coachsim.people.rota import BREAK, IN, OUT
 from coachsim.plan import draw
-from coachsim.rota import BREAK, IN, OUT
 from coachsim.scenario import Scenario
 
 DAY = 24 * HOUR

@@ -12,15 +12,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from coachsim import keeping, log_retention
+from coachsim import keeping
 from coachsim.days import HOUR
 from coachsim.errors import AgentInUse, LogUnavailable, UnknownAgent
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
 from coachsim.keeping import Keeping
-from coachsim.log import LOG_FILE, open_log
-from coachsim.log_archive import Archive
-from coachsim.log_pseudonyms import JOURNAL, Pseudonym
+from coachsim.log import LOG_FILE, open_log, retention
+from coachsim.log.archive import Archive
+from coachsim.log.pseudonyms import JOURNAL, Pseudonym
 from coachsim.models import Agent, Audited
 from coachsim.settings import Settings
 from tests.unit.floors import AGENTS, IN, OUT
@@ -146,11 +146,11 @@ async def test_a_disk_without_room_for_a_copy_does_not_stop_the_start(tmp_path, 
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(log_retention, "_copy", full)
+        patched.setattr(retention, "_copy", full)
         async with floor(tmp_path, clock, archive=False) as (host, _):
             assert await host.do(Floor.send, draft("later", "a2"), actor="sup")
     asked: list[int] = []
-    monkeypatch.setattr(log_retention, "shrink", lambda path, *, worth_it: asked.append(worth_it))
+    monkeypatch.setattr(retention, "shrink", lambda path, *, worth_it: asked.append(worth_it))
     async with floor(tmp_path, clock, archive=False):
         assert asked == [0], "the next start tries again"
 
@@ -227,7 +227,7 @@ async def test_one_cut_short_is_completed_at_the_next_start(tmp_path, monkeypatc
         await night(host, clock)
         await until(lambda: len(Archive(tmp_path, "main").days()) == 2, "the archive")
         with monkeypatch.context() as patched:
-            patched.setattr(keeping.log_pseudonyms, "rename_in_archive", cut)
+            patched.setattr(keeping.pseudonyms, "rename_in_archive", cut)
             with pytest.raises(LogUnavailable):
                 await kept.pseudonym("a1", actor="dpo")
         noted = Pseudonym.noted(tmp_path)
@@ -247,7 +247,7 @@ async def test_asking_again_completes_what_failed(tmp_path, monkeypatch):
         await host.do(Floor.set_agents, [Agent("a1", "Ann", "Blue", active=False)], actor="admin")
         await night(host, clock)
         with monkeypatch.context() as patched:
-            patched.setattr(keeping.log_pseudonyms, "rename", lambda *_: (_ for _ in ()).throw(LogUnavailable("full")))
+            patched.setattr(keeping.pseudonyms, "rename", lambda *_: (_ for _ in ()).throw(LogUnavailable("full")))
             with pytest.raises(LogUnavailable):
                 await kept.pseudonym("a1", actor="dpo")
         noted = Pseudonym.noted(tmp_path)
@@ -266,7 +266,7 @@ async def test_what_failed_is_completed_after_the_next_night_at_the_latest(tmp_p
         await host.do(Floor.set_agents, [Agent("a1", "Ann", "Blue", active=False)], actor="admin")
         await night(host, clock)
         with monkeypatch.context() as patched:
-            patched.setattr(keeping.log_pseudonyms, "rename", lambda *_: (_ for _ in ()).throw(LogUnavailable("full")))
+            patched.setattr(keeping.pseudonyms, "rename", lambda *_: (_ for _ in ()).throw(LogUnavailable("full")))
             with pytest.raises(LogUnavailable):
                 await kept.pseudonym("a1", actor="dpo")
         await night(host, clock)
@@ -292,9 +292,9 @@ async def test_after_a_pseudonym_the_next_start_copies_the_log(tmp_path, monkeyp
         await night(host, clock)
         await kept.pseudonym("a1", actor="dpo")
     asked: list[int] = []
-    shrink = log_retention.shrink
+    shrink = retention.shrink
     monkeypatch.setattr(
-        log_retention, "shrink", lambda path, *, worth_it: (asked.append(worth_it), shrink(path, worth_it=worth_it))[1]
+        retention, "shrink", lambda path, *, worth_it: (asked.append(worth_it), shrink(path, worth_it=worth_it))[1]
     )
     for _ in range(2):
         async with floor(tmp_path, clock, archive=False):
@@ -306,8 +306,8 @@ async def test_after_a_pseudonym_the_next_start_copies_the_log(tmp_path, monkeyp
 # A server makes a1 a pseudonym whose record has it; the first change is when the log has it and the archive nothing.
 IMPORTS = """
 from coachsim import keeping
-from coachsim.log_archive import Archive
-from coachsim.log_pseudonyms import Pseudonym
+from coachsim.log.archive import Archive
+from coachsim.log.pseudonyms import Pseudonym
 """
 RENAMES = "keeping._rename_if_on_record(writer, Archive(folder, 'main'), folder, Pseudonym.noted(folder))"
 

@@ -15,10 +15,10 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from coachsim import analysis, log_retention
+from coachsim import analysis
 from coachsim.errors import LogUnavailable
-from coachsim.log import LogWriter, Run, open_log
-from coachsim.log_archive import TABLES, Archive, write_days
+from coachsim.log import LogWriter, Run, open_log, retention
+from coachsim.log.archive import TABLES, Archive, write_days
 from coachsim.models import AgentChanged, Audited, Event, Read
 from tests.unit.killing import killed_at_changes
 from tests.unit.log_events import ANN, BO, CY, IN, NIGHT, PaperDay
@@ -184,7 +184,7 @@ def test_killed_at_any_moment_each_day_is_whole_or_not_there_and_the_next_start_
     for number in range(1, 90, 4):
         (tmp_path / str(number)).mkdir()
         shutil.copyfile(written / "log.duckdb", tmp_path / str(number) / "log.duckdb")
-    ended = killed_at_changes(tmp_path, "from coachsim.log_archive import Archive, write_days", ARCHIVES)
+    ended = killed_at_changes(tmp_path, "from coachsim.log.archive import Archive, write_days", ARCHIVES)
     assert set(ended.values()) == {"-9", "0"}, "some were killed, and the last were not: all moments were tried"
     partly = set()
     for folder in tmp_path.iterdir():
@@ -241,9 +241,9 @@ def whole_and_split(folder: Path, *, kept_rows: bool) -> tuple[Path, Path]:
                 cursor = writer.cursor()
                 write_days(cursor, Archive(split, "leeds"))
                 if kept_rows:
-                    removal = log_retention.due(cursor, 1)
+                    removal = retention.due(cursor, 1)
                     assert removal is not None and removal.days == (FIRST,)
-                    log_retention.remove(cursor, removal)
+                    retention.remove(cursor, removal)
     if not kept_rows:
         (split / "log.duckdb").unlink()
         second = next(place for place, event in enumerate(events) if getattr(event, "day", None) == SECOND)

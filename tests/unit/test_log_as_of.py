@@ -7,13 +7,12 @@ import io
 import pyarrow.parquet as pq
 import pytest
 
-from coachsim import log_snapshot
 from coachsim.errors import InvalidInput
-from coachsim.log import LogWriter
+from coachsim.log import LogWriter, snapshot
 from tests.unit.log_events import ANN, IN, NIGHT, PaperDay
 from tests.unit.test_log_matches_floor import RandomFloor
 
-TABLES = sorted({*log_snapshot.PARTS, "agents", "agent_versions"} - {"run"})  # the others are columns of these
+TABLES = sorted({*snapshot.PARTS, "agents", "agent_versions"} - {"run"})  # the others are columns of these
 
 
 def tables(writer: LogWriter, as_of: int | None = None) -> dict:
@@ -21,9 +20,9 @@ def tables(writer: LogWriter, as_of: int | None = None) -> dict:
     found = {}
     for table in TABLES:
         written = io.BytesIO()
-        assert log_snapshot.write_from(writer, written, table, None, None, None, as_of) == (as_of or writer.seq)
+        assert snapshot.write_from(writer, written, table, None, None, None, as_of) == (as_of or writer.seq)
         read = pq.read_table(written)
-        found[table] = (read.to_pylist(), read.schema.metadata[log_snapshot.METADATA])
+        found[table] = (read.to_pylist(), read.schema.metadata[snapshot.METADATA])
     return found
 
 
@@ -58,9 +57,9 @@ def test_what_has_not_happened_yet_cannot_be_looked_at(tmp_path):
     with LogWriter.open(tmp_path / "log.duckdb") as writer:
         writer.append(PaperDay().events).result(10)
         with pytest.raises(InvalidInput, match=f"no event {writer.seq + 1}: the log's newest is {writer.seq}"):
-            log_snapshot.write_from(writer, io.BytesIO(), "messages", None, None, None, writer.seq + 1)
+            snapshot.write_from(writer, io.BytesIO(), "messages", None, None, None, writer.seq + 1)
         with pytest.raises(InvalidInput, match="no event -1"):
-            log_snapshot.write_from(writer, io.BytesIO(), "messages", None, None, None, -1)
+            snapshot.write_from(writer, io.BytesIO(), "messages", None, None, None, -1)
 
 
 def test_looking_back_is_for_one_answer_only(tmp_path):

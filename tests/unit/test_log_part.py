@@ -13,8 +13,8 @@ import pytest
 from coachsim import analysis, open_log
 from coachsim.errors import InvalidInput, LogDamaged, LogError
 from coachsim.log import LogWriter
-from coachsim.log_part import FileSource, Part
-from coachsim.log_snapshot import TABLES
+from coachsim.log.part import FileSource, Part
+from coachsim.log.snapshot import TABLES
 from coachsim.models import StateChanged
 from tests.unit.log_events import ANN, BO, IN, NIGHT, OUT, PaperDay
 
@@ -154,7 +154,7 @@ def test_a_newer_format_and_what_is_no_snapshot_are_refused_with_nothing_left(pa
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     source = FileSource(path, None, None)
     with monkeypatch.context() as newer:
-        newer.setattr("coachsim.log_snapshot.FORMAT", 99)
+        newer.setattr("coachsim.log.snapshot.FORMAT", 99)
         source.fetch("run", tmp_path / "newer.parquet", None)
     source.close()
     with pytest.raises(LogDamaged, match=r"newer version of coachsim \(log format 99, .* Update coachsim"):

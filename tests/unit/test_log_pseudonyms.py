@@ -11,11 +11,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from coachsim import analysis, log_pseudonyms, log_retention, roster
+from coachsim import analysis, roster
 from coachsim.errors import LogDamaged
-from coachsim.log import LogWriter, open_log
-from coachsim.log_archive import Archive, write_days
-from coachsim.log_pseudonyms import JOURNAL, Pseudonym
+from coachsim.log import LogWriter, open_log, pseudonyms, retention
+from coachsim.log.archive import Archive, write_days
+from coachsim.log.pseudonyms import JOURNAL, Pseudonym
 from coachsim.models import Agent, AgentChanged, Audience, Audited, Read
 from tests.unit.log_events import ANN, CY, IN, NIGHT, PaperDay
 
@@ -50,8 +50,8 @@ def before_and_after(tmp_path) -> tuple[Path, Path]:
         write_days(writer.cursor(), Archive(before, "main"))
     shutil.copytree(before, after)
     with LogWriter.open(after / "log.duckdb") as writer:
-        log_pseudonyms.rename(writer.cursor(), NEW)
-        log_pseudonyms.rename_in_archive(writer.cursor(), Archive(after, "main"), NEW)
+        pseudonyms.rename(writer.cursor(), NEW)
+        pseudonyms.rename_in_archive(writer.cursor(), Archive(after, "main"), NEW)
     return before, after
 
 
@@ -141,8 +141,8 @@ def test_doing_it_twice_changes_nothing_more(before_and_after):
     _, after = before_and_after
     once = everything(after)
     with LogWriter.open(after / "log.duckdb") as writer:
-        log_pseudonyms.rename(writer.cursor(), NEW)
-        log_pseudonyms.rename_in_archive(writer.cursor(), Archive(after, "main"), NEW)
+        pseudonyms.rename(writer.cursor(), NEW)
+        pseudonyms.rename_in_archive(writer.cursor(), Archive(after, "main"), NEW)
     assert everything(after) == once
 
 
@@ -155,9 +155,9 @@ def test_the_log_is_written_meanwhile(tmp_path):
         def work() -> None:
             for number in range(3):
                 old, new = ("a1", "a2")[number % 2], f"former-{number}"
-                log_pseudonyms.rename(writer.cursor(), Pseudonym(old, new, "Former agent"))
+                pseudonyms.rename(writer.cursor(), Pseudonym(old, new, "Former agent"))
                 write_days(writer.cursor(), archive, again=True)
-            log_retention.remove(writer.cursor(), log_retention.due(writer.cursor(), 1))
+            retention.remove(writer.cursor(), retention.due(writer.cursor(), 1))
 
         done, written = pool.submit(work), 0
         while not done.done() or written < 20:
@@ -176,10 +176,10 @@ def test_days_that_only_the_archive_has_are_changed_as_well(before_and_after):
     shutil.rmtree(after)
     shutil.copytree(before, after)
     with LogWriter.open(after / "log.duckdb") as writer:
-        removal = log_retention.due(writer.cursor(), 1)
-        log_retention.remove(writer.cursor(), removal)
-        log_pseudonyms.rename(writer.cursor(), NEW)
-        log_pseudonyms.rename_in_archive(writer.cursor(), Archive(after, "main"), NEW)
+        removal = retention.due(writer.cursor(), 1)
+        retention.remove(writer.cursor(), removal)
+        pseudonyms.rename(writer.cursor(), NEW)
+        pseudonyms.rename_in_archive(writer.cursor(), Archive(after, "main"), NEW)
     for table in Archive(after, "main").folder.glob("day=2026-03-02/*.parquet"):
         rows = pq.read_table(table)
         assert rows.schema.equals(pq.read_schema(str(table).replace("/after/", "/before/"))), table
@@ -195,7 +195,7 @@ def test_others_who_acted_for_the_agent_keep_their_names(tmp_path):
         cursor = writer.cursor()
         count = "SELECT actor, count(*) FROM events WHERE actor <> 'former-0' GROUP BY ALL ORDER BY ALL"
         others = [row for row in cursor.execute(count).fetchall() if row[0] not in ("a1", "ann.account")]
-        log_pseudonyms.rename(cursor, NEW)
+        pseudonyms.rename(cursor, NEW)
         assert cursor.execute(count).fetchall() == others
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from coachsim.errors import CoachsimError, InvalidInput, LogDamaged, LogError, NotSignedIn, ServerUnavailable
 from coachsim.log import open_log
-from coachsim.log_remote import ServerSource
+from coachsim.log.remote import ServerSource
 
 
 class Server:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coachsim import analysis, log_retention
+from coachsim import analysis
 from coachsim.errors import LogLocked
-from coachsim.log import LogWriter, Restored, Run, open_log
+from coachsim.log import LogWriter, Restored, Run, open_log, retention
 from coachsim.models import Agent, Audience, Audited, Event, NotReleased, Read, StateChanged, Withdrawn
 from coachsim.state import FloorState
 from tests.unit.log_events import ANN, BO, BREAK, CY, IN, NIGHT, OUT, PaperDay, Story, at
@@ -60,10 +60,10 @@ def floor_of(restored: Restored) -> FloorState:
     return floor
 
 
-def keep(writer: LogWriter, retention_days: int) -> log_retention.Removal | None:
-    removal = log_retention.due(writer.cursor(), retention_days)
+def keep(writer: LogWriter, retention_days: int) -> retention.Removal | None:
+    removal = retention.due(writer.cursor(), retention_days)
     if removal is not None:
-        log_retention.remove(writer.cursor(), removal)
+        retention.remove(writer.cursor(), removal)
     return removal
 
 
@@ -91,18 +91,18 @@ def test_so_many_closed_days_stay_and_the_rest_goes(tmp_path):
     assert sum(action == "sent" for action, _ in said) == len(after["messages"]) == 3
 
 
-@pytest.mark.parametrize(("retention", "removed"), [(1, 3), (2, 2), (3, 1), (4, 0), (36_500, 0)])
-def test_a_day_stays_for_as_many_days_after_its_end(tmp_path, retention, removed):
+@pytest.mark.parametrize(("kept_days", "removed"), [(1, 3), (2, 2), (3, 1), (4, 0), (36_500, 0)])
+def test_a_day_stays_for_as_many_days_after_its_end(tmp_path, kept_days, removed):
     with LogWriter.open(tmp_path / "log.duckdb") as writer:
         writer.append(days().events).result(10)
-        found = keep(writer, retention)
+        found = keep(writer, kept_days)
         assert len(found.days if found else ()) == removed
-        assert keep(writer, retention) is None, "and there is nothing left to remove"
+        assert keep(writer, kept_days) is None, "and there is nothing left to remove"
 
 
 def test_an_empty_log_has_nothing_to_remove(tmp_path):
     with LogWriter.open(tmp_path / "log.duckdb") as writer:
-        assert log_retention.due(writer.cursor(), 1) is None
+        assert retention.due(writer.cursor(), 1) is None
 
 
 def test_the_log_goes_on_being_written_and_opened(tmp_path):
@@ -124,7 +124,7 @@ def test_the_log_goes_on_being_written_and_opened(tmp_path):
 @pytest.mark.slow
 @settings(max_examples=5)
 @given(st.integers(0, 2**32), st.integers(1, 3))
-def test_the_rebuilt_floor_is_the_same_whatever_happened(tmp_path_factory, seed, retention):
+def test_the_rebuilt_floor_is_the_same_whatever_happened(tmp_path_factory, seed, fewest_days):
     """Fifty agents with random states and reasons over five days; some change only the reason, some nothing at all."""
     chance = random.Random(seed)
     agents = [Agent(f"a{number}", "Ann", "Blue") for number in range(50)]
@@ -140,7 +140,7 @@ def test_the_rebuilt_floor_is_the_same_whatever_happened(tmp_path_factory, seed,
     with LogWriter.open(tmp_path_factory.mktemp("log") / "log.duckdb") as writer:
         writer.append(story.events).result(10)
         before = writer.load()
-        for days_kept in range(3, retention - 1, -1):  # in steps, as the nights do it
+        for days_kept in range(3, fewest_days - 1, -1):  # in steps, as the nights do it
             assert keep(writer, days_kept).days
             assert writer.load() == before
     floor, folded = floor_of(before), FloorState()
@@ -202,7 +202,7 @@ def test_what_is_scheduled_for_later_than_the_retention_is_still_sent(tmp_path):
         assert removal is not None and removal.rows["schedule_changes"] > 2
         assert later <= removal.through_seq, "the event itself is gone"
         assert writer.load() == before
-    log_retention.shrink(path, worth_it=0)
+    retention.shrink(path, worth_it=0)
     with LogWriter.open(path) as writer:
         assert floor_of(writer.load()).next_release() == (at(9 * NIGHT), later)
 
@@ -234,33 +234,34 @@ def test_a_copy_without_what_is_gone_takes_the_logs_place(tmp_path):
     with LogWriter.open(path) as writer:
         keep(writer, 1)
     kept = contents(path)
-    assert log_retention.shrink(path) is None, "a few megabytes are not worth the copy"
+    assert retention.shrink(path) is None, "a few megabytes are not worth the copy"
     assert path.stat().st_size > fat // 2, "removing alone does not make the file smaller"
-    before, after = log_retention.shrink(path, worth_it=1 << 18)
+    before, after = retention.shrink(path, worth_it=1 << 18)
     assert after < 0.6 * before
     assert path.stat().st_size == after
     assert contents(path) == kept
-    assert log_retention.shrink(path, worth_it=1 << 18) is None, "there is nothing to gain any more"
+    assert retention.shrink(path, worth_it=1 << 18) is None, "there is nothing to gain any more"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_log_in_use_is_not_copied(tmp_path):
     path = tmp_path / "log.duckdb"
     with LogWriter.open(path), pytest.raises(LogLocked):
-        log_retention.shrink(path, worth_it=0)
+        retention.shrink(path, worth_it=0)
 
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from coachsim import analysis, log_retention
+from coachsim import analysis
+from coachsim.log import retention
 
 step = sys.argv[2]
 if step == "copying":
-    log_retention._check_copy = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    retention._check_copy = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 elif step == "replacing":
-    log_retention.sync_folder = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-log_retention.shrink(Path(sys.argv[1]), worth_it=0)
+    retention.sync_folder = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+retention.shrink(Path(sys.argv[1]), worth_it=0)
 """
 
 
@@ -274,6 +275,6 @@ def test_killed_while_copying_the_log_is_whole(tmp_path, step):
     done = subprocess.run([sys.executable, "-c", KILLED, str(path), step], capture_output=True, timeout=60)
     assert done.returncode == -9, done.stderr
     assert contents(path) == kept
-    assert log_retention.shrink(path, worth_it=0) is not None
+    assert retention.shrink(path, worth_it=0) is not None
     assert contents(path) == kept
     assert list(tmp_path.iterdir()) == [path], "what the crash left is gone"

@@ -11,7 +11,7 @@ import pytest
 
 from coachsim.errors import InvalidInput
 from coachsim.log import LogWriter
-from coachsim.log_snapshot import snapshot
+from coachsim.log.snapshot import snapshot
 from coachsim.models import AgentChanged, Audience, Audited, Filter, StateChanged
 from tests.unit.log_events import ANN, BO, CY, IN, NIGHT, OUT, PaperDay, at
 from tests.unit.test_log import STABLE
@@ -167,7 +167,7 @@ def test_a_day_has_to_be_a_day(rows, day):
 def test_long_tables_are_read_in_parts_and_nothing_is_lost_between_them(rows, monkeypatch, table, teams):
     asked = [(None, None), (SECOND, None), (None, FIRST)]
     whole = [rows(table, *days, teams=teams) for days in asked]
-    monkeypatch.setattr("coachsim.log_snapshot._EVENTS", 2)
-    monkeypatch.setattr("coachsim.log_snapshot._ROWS", 1)
+    monkeypatch.setattr("coachsim.log.snapshot._EVENTS", 2)
+    monkeypatch.setattr("coachsim.log.snapshot._ROWS", 1)
     assert [rows(table, *days, teams=teams) for days in asked] == whole
     assert len(whole[0]) > 2

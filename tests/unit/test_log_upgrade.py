@@ -9,13 +9,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from coachsim import log_file, log_upgrade
 from coachsim.cli import main
 from coachsim.errors import LogDamaged, LogLocked, LogOutdated, LogUnavailable
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
-from coachsim.log import LogWriter, open_log
-from coachsim.log_file import FORMAT, open_for_reading
+from coachsim.log import LogWriter, file, open_log, upgrade
+from coachsim.log.file import FORMAT, open_for_reading
 from coachsim.models import Audience, Draft
 from coachsim.settings import Settings
 from tests.fixtures.logs import answers, formats, load
@@ -40,12 +39,12 @@ def path(tmp_path: Path) -> Path:
 def next_format(monkeypatch: pytest.MonkeyPatch) -> int:
     """A format that comes after today's: a column more, which holds something in the rows before it."""
     number = FORMAT + 1
-    text = log_file.schema().replace("CREATE TABLE closed_days (", "CREATE TABLE closed_days (\n    note VARCHAR,")
+    text = file.schema().replace("CREATE TABLE closed_days (", "CREATE TABLE closed_days (\n    note VARCHAR,")
     text += "\nCREATE TABLE notes (note VARCHAR);"
-    for module in (log_file, log_upgrade):
+    for module in (file, upgrade):
         monkeypatch.setattr(module, "FORMAT", number)
         monkeypatch.setattr(module, "schema", lambda: text)
-    monkeypatch.setattr(log_upgrade, "AFTER", {FORMAT: ["UPDATE closed_days SET note = 'before'"]})
+    monkeypatch.setattr(upgrade, "AFTER", {FORMAT: ["UPDATE closed_days SET note = 'before'"]})
     return number
 
 
@@ -110,7 +109,7 @@ def test_what_is_still_beside_the_file_comes_along(path: Path, next_format: int)
 def test_a_failure_leaves_the_log_as_it_was(path: Path, next_format: int, monkeypatch: pytest.MonkeyPatch):
     before = path.read_bytes()
     with monkeypatch.context() as wrong:
-        wrong.setattr(log_upgrade, "AFTER", {FORMAT: ["UPDATE no_such_table SET note = 'before'"]})
+        wrong.setattr(upgrade, "AFTER", {FORMAT: ["UPDATE no_such_table SET note = 'before'"]})
         with pytest.raises(LogDamaged):
             LogWriter.open(path)
     with monkeypatch.context() as full:
@@ -118,7 +117,7 @@ def test_a_failure_leaves_the_log_as_it_was(path: Path, next_format: int, monkey
         def no_room(*_: object) -> None:
             raise OSError(28, "No space left on device")
 
-        full.setattr(log_upgrade, "_keep", no_room)
+        full.setattr(upgrade, "_keep", no_room)
         with pytest.raises(LogUnavailable):
             LogWriter.open(path)
     assert names(path.parent) == {"log.duckdb"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coachsim.presence import Presence
+from coachsim.people.presence import Presence
 
 
 def counted(spans: list[tuple[int, int]], at: int, delay: int) -> int | None:

@@ -88,7 +88,7 @@ def test_the_wheel_has_the_pages_and_everything_else_that_is_no_python(repositor
     beside = [repository / "data" / "README.md", repository / "data" / "roster.csv"]
     beside += [*(repository / "dashboards").glob("*.ipynb"), *(repository / "data" / "scenarios").glob("*.toml")]
     assert packed == there | {f"coachsim/{path.relative_to(repository).as_posix()}" for path in beside}
-    assert {"coachsim/schema.sql", "coachsim/py.typed", "coachsim/web/site.css"} <= packed
+    assert {"coachsim/log/schema.sql", "coachsim/py.typed", "coachsim/web/site.css"} <= packed
     assert {"coachsim/dashboards/coaching.ipynb", "coachsim/data/scenarios/weekday.toml"} <= packed
     assert {Path(name).suffix for name in packed} >= {".py", ".sql", ".html", ".css", ".js", ".vue"}
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from coachsim import models
 from coachsim.log import LogWriter
+from coachsim.log.records import COLUMNS, SELECT, from_row, to_frame, to_row
 from coachsim.models import (
     EVENT_KINDS,
     GROUP_KINDS,
@@ -23,7 +24,6 @@ from coachsim.models import (
     Message,
     Priority,
 )
-from coachsim.records import COLUMNS, SELECT, from_row, to_frame, to_row
 from coachsim.when import When
 
 text = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=12)

@@ -13,8 +13,8 @@ import pytest
 import coachsim
 from coachsim.cli import main
 from coachsim.errors import InvalidInput, LogUnavailable
+from coachsim.log.records import SELECT, from_row
 from coachsim.plan import plan
-from coachsim.records import SELECT, from_row
 from coachsim.scenario import Scenario
 from coachsim.simulation import play, simulate
 from tests.unit.days_of import message, scenario
