@@ -9,30 +9,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import csv
 import io
 import os
-import secrets
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import coachsim
-from coachsim.cli import audit, backup, experiments, fit, keeping, logs, serving
-from coachsim.errors import CoachsimError, InvalidInput
+from coachsim.cli import audit, backup, experiments, fit, keeping, logs, serving, users
+from coachsim.errors import CoachsimError
 
 if TYPE_CHECKING:
     from coachsim.host import FloorHost
-    from coachsim.server.accounts import Accounts
-    from coachsim.server.sessions import Sessions
 
 _Result = TypeVar("_Result")
 ACTOR = "command-line"
 DEFAULT_DATA = Path("data/live")
 PRACTICE_DATA = Path("data/practice")
-_ROLES = ("agent", "supervisor", "analyst", "trainer", "telephony", "admin")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -101,80 +95,6 @@ def _serve(arguments: argparse.Namespace) -> None:
         await server.run()
 
     asyncio.run(serve())
-
-
-def _user_add(arguments: argparse.Namespace) -> None:
-    from coachsim.server.accounts import Account, checked, checked_password, hash_password
-
-    teams = _teams(arguments.teams)
-    account = checked(Account(arguments.name, frozenset(arguments.role), teams, arguments.agent))
-    if arguments.no_password and arguments.password_stdin:
-        arguments.wrong_use("give --no-password or --password-stdin, not both")
-    given = _stdin_password() if arguments.password_stdin else None
-    password = given if given is not None else secrets.token_urlsafe(9)
-    with _accounts(arguments.data) as (accounts, _):
-        if accounts.get(account.name) is not None:
-            raise InvalidInput(f"There is an account {account.name!r} already. See 'coachsim user change --help'.")
-        hashed = None if arguments.no_password else hash_password(checked_password(password))
-        accounts.add(account, hashed, actor=ACTOR)
-    print(f"Added {account.name}.")
-    if given is None and not arguments.no_password:
-        print(f"Password (shown only now): {password}")
-
-
-def _user_list(arguments: argparse.Namespace) -> None:
-    from coachsim.server.accounts import in_order
-
-    with _accounts(arguments.data) as (accounts, _):
-        listed = accounts.list()
-    for account in listed:
-        scoped = account.roles & {"supervisor", "analyst"}
-        teams = "" if not scoped else "all teams" if account.teams is None else ", ".join(sorted(account.teams))
-        about = [", ".join(in_order(account.roles)), teams, account.agent_id and f"agent {account.agent_id}"]
-        state = "disabled" if account.disabled else "active"
-        print("\t".join([account.name, state, " · ".join(part for part in about if part)]))
-    if not listed:
-        print("There is no account yet. Add one with 'coachsim user add NAME --role ROLE'.", file=sys.stderr)
-
-
-def _user_disable(arguments: argparse.Namespace) -> None:
-    with _accounts(arguments.data) as (accounts, _):
-        accounts.change(arguments.name, actor=ACTOR, disabled=True)
-    print(f"Disabled {arguments.name}; its sign-ins and tokens have ended.")
-
-
-def _user_change(arguments: argparse.Namespace) -> None:
-    from coachsim.server.accounts import checked_password, hash_password
-
-    changes: dict[str, object] = {}
-    if arguments.role:
-        changes["roles"] = frozenset(arguments.role)
-    if arguments.teams is not None:
-        changes["teams"] = _teams(arguments.teams)
-    if arguments.agent is not None:
-        changes["agent_id"] = arguments.agent or None
-    if arguments.enable:
-        changes["disabled"] = False
-    if not changes and not arguments.password_stdin:
-        raise InvalidInput("Say what to change: --role, --teams, --agent, --enable or --password-stdin.")
-    hashed = hash_password(checked_password(_stdin_password())) if arguments.password_stdin else None
-    with _accounts(arguments.data) as (accounts, _):
-        accounts.known(arguments.name)
-        if changes:
-            accounts.change(arguments.name, actor=ACTOR, **changes)
-        if hashed is not None:
-            accounts.set_password(arguments.name, hashed, actor=ACTOR)
-    print(f"Changed {arguments.name}; its sign-ins have ended.")
-
-
-def _token(arguments: argparse.Namespace) -> None:
-    with _accounts(arguments.data) as (accounts, sessions):
-        account = accounts.known(arguments.name)
-        if account.disabled:
-            raise InvalidInput(
-                f"{account.name} is disabled. Enable it with 'coachsim user change {account.name} --enable'."
-            )
-        print(sessions.new_token(account, actor=ACTOR))
 
 
 def _roster_check(arguments: argparse.Namespace) -> None:
@@ -246,33 +166,6 @@ def _on_floor(data_dir: Path, action: Callable[[FloorHost], Coroutine[Any, Any, 
     return asyncio.run(run())
 
 
-@contextmanager
-def _accounts(data_dir: Path) -> Iterator[tuple[Accounts, Sessions]]:
-    from coachsim.server.accounts import Accounts
-    from coachsim.server.sessions import Sessions
-    from coachsim.server.store import Store
-
-    store = Store(data_dir)
-    try:
-        accounts = Accounts(store)
-        yield accounts, Sessions(store, accounts, b"")
-    finally:
-        store.close()
-
-
-def _teams(given: str | None) -> frozenset[str] | None:
-    if given is None:
-        return frozenset()
-    if given == "all":
-        return None
-    names = next(csv.reader([given], skipinitialspace=True), [])
-    return frozenset(name.strip() for name in names if name.strip())
-
-
-def _stdin_password() -> str:
-    return sys.stdin.readline().rstrip("\r\n")
-
-
 def _number(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
@@ -327,24 +220,7 @@ def _parser() -> argparse.ArgumentParser:
     about = "run the desk (Voila) apart from the server, under another user"
     serving.add_desk_command(command(commands, "desk", serving.desk, about))
 
-    users = group("user", "accounts: who may sign in, and as what")
-    add = command(users, "add", _user_add, "add an account; without --password-stdin a password is made and shown once")
-    add.add_argument("name", metavar="NAME")
-    add.add_argument("--role", action="append", required=True, choices=_ROLES, help="can be given several times")
-    add.add_argument("--no-password", action="store_true", help="for those whom the site's own sign-on lets in")
-    add.set_defaults(wrong_use=add.error)
-    _account_options(add)
-    command(users, "list", _user_list, "list the accounts")
-    disable = command(users, "disable", _user_disable, "disable an account; ends its sign-ins and tokens at once")
-    disable.add_argument("name", metavar="NAME")
-    change = command(users, "change", _user_change, "change an account's roles, teams, agent or password")
-    change.add_argument("name", metavar="NAME")
-    change.add_argument("--role", action="append", choices=_ROLES, help="its roles from now on")
-    change.add_argument("--enable", action="store_true", help="let a disabled account sign in again")
-    _account_options(change)
-    token = command(commands, "token", _token, "make an API token for an account and print it, once")
-    token.add_argument("name", metavar="NAME")
-
+    users.add_commands(commands, group, command)
     rosters = group("roster", "the agents, from a CSV file")
     for name, run, about in (
         ("check", _roster_check, "check a roster and change nothing"),
@@ -368,14 +244,6 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_commands(about_log, command)
     keeping.add_commands(about_log, command)
     return parser
-
-
-def _account_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--teams", metavar="A,B", help="a supervisor's or analyst's teams (one with a comma in quotes), or 'all'"
-    )
-    parser.add_argument("--agent", metavar="ID", help="the agent that an account with the role agent is")
-    parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
 
 
 def _port(value: str) -> int:

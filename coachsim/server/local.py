@@ -58,15 +58,30 @@ class RunningServer:
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"}
 
+    def get(self, path: str) -> bytes:
+        """What the server has at ``path``; raises its error."""
+        return self._ask("GET", path)
+
     def post(self, path: str, **content: Any) -> dict[str, Any]:
         """Asks the server to do something; raises its error."""
+        done: dict[str, Any] = self._read(self._ask("POST", path, **content))
+        return done
+
+    def _ask(self, method: str, path: str, **content: Any) -> bytes:
         try:
-            answer = httpx.post(self.url + path, headers=self._headers, timeout=_TIMEOUT_S, **content)
-            data: dict[str, Any] = answer.json() if answer.content else {}
-        except (httpx.TransportError, ValueError) as error:
-            raise ServerUnavailable(f"The server at {self.url} did not answer: {error}.") from error
-        if answer.is_success:
-            return data
-        said = data.get("error", {})
-        sentence = said.get("message", f"The server answered {answer.status_code}.")
-        raise CoachsimError(sentence)
+            answer = httpx.request(method, self.url + path, headers=self._headers, timeout=_TIMEOUT_S, **content)
+        except httpx.TransportError as error:
+            raise self._no_answer(error) from error
+        if not answer.is_success:
+            said = self._read(answer.content).get("error", {})
+            raise CoachsimError(said.get("message", f"The server answered {answer.status_code}."))
+        return answer.content
+
+    def _read(self, content: bytes) -> Any:
+        try:
+            return json.loads(content or b"{}")
+        except ValueError as error:
+            raise self._no_answer(error) from error
+
+    def _no_answer(self, error: Exception) -> ServerUnavailable:
+        return ServerUnavailable(f"The server at {self.url} did not answer: {error}.")

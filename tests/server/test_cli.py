@@ -7,12 +7,16 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 
 import duckdb
 import pytest
 
+from coachsim import roster
+from coachsim.log import LogWriter
+from coachsim.models import Agent
 from coachsim.server.local import FILE_NAME
-from tests.serving import PASSWORD, Served, add_account, serve
+from tests.serving import PASSWORD, PEOPLE, Served, add_account, serve
 
 
 def cli(*arguments, data=None, stdin=None, env=None):
@@ -53,6 +57,44 @@ def test_users_are_added_listed_changed_and_disabled(tmp_path):
     token = cli("token", "ann", env={"COACHSIM_DATA": str(data)})
     assert token.stdout.count("\n") == 1
     assert token.stdout.strip()
+
+
+def test_teams_and_agents_that_the_roster_does_not_have_are_named_and_the_account_is_made(tmp_path):
+    data = tmp_path / "floor"
+    csv = tmp_path / "roster.csv"
+
+    def add(name: str, *options: str) -> str:
+        run = cli("user", "add", name, "--no-password", *options, data=data)
+        assert (run.returncode, run.stdout) == (0, f"Added {name}.\n"), run
+        return run.stderr
+
+    supervisor = ("--role", "supervisor", "--teams")
+    assert add("early", *supervisor, "Nowhere") == "", "nothing can be known before there is a roster"
+    people = [replace(agent, team=f"Team {number}") for number, agent in enumerate(PEOPLE)]
+    csv.write_text(roster.write([*people, Agent("a5", "Ed", "Blue"), Agent("b1", "Flo", "Red, Night", active=False)]))
+    with serve(data, "--roster", str(csv)) as served:
+        assert add("kim", *supervisor, 'Blue,Team 3,"Red, Night"') == "", "former agents' teams are in the log"
+        says = add("lee", *supervisor, "Blue,blu,Teem 3")
+        assert served.stop() == 0
+    assert says == (
+        "The roster has no team 'Teem 3' or 'blu' (there are Blue, Team 0, Team 1, Team 2, Team 3 and 1 more); lee was"
+        " added all the same: put it right with 'coachsim user change lee --teams …', or load a roster that has it.\n"
+    )
+    # Without a server the log says so.
+    both = ("--role", "agent", "--agent", "a55", *supervisor)
+    says = add("max", *both, "all")
+    assert says.startswith("The roster has no agent 'a55' (there are a1, a2, a3, a4, a5 and 1 more); max was added")
+    assert says.count("\n") == 1
+    assert add("ann", "--role", "agent", "--agent", "b1") == ""
+    changed = cli("user", "change", "ann", "--agent", "b2", data=data)
+    assert (changed.returncode, changed.stdout) == (0, "Changed ann; its sign-ins have ended.\n")
+    assert "no agent 'b2'" in changed.stderr and "ann was changed all the same" in changed.stderr
+    assert cli("user", "change", "ann", "--enable", data=data).stderr == "", "nothing was said of the floor"
+    with LogWriter.open(data / "log.duckdb"):
+        assert add("odd", *supervisor, "Nowhere") == "", "nobody can be asked while another has the log"
+    listed = cli("user", "list", data=data).stdout
+    assert "lee\tactive\tsupervisor · Blue, Teem 3, blu\n" in listed
+    assert "ann\tactive\tagent · agent b2\n" in listed
 
 
 @pytest.mark.parametrize(
