@@ -23,6 +23,7 @@ from coachsim.server.site import Options
 from tests.browser.auditing import Audit, Look
 from tests.browser.conftest import PageLog
 from tests.browser.keyboard import round_trip
+from tests.browser.marks import IN_A_BROWSER
 from tests.browser.narrow import DESKTOP_AT_200_PERCENT, PHONE, TABLET, TABLET_AT_200_PERCENT, fits
 from tests.browser.walking import (
     GOING,
@@ -42,12 +43,7 @@ from tests.browser.walking import (
 from tests.serving import PASSWORD, password_hash
 from tests.unit.days_of import LUNCH, message
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(300),
-]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(300)]
 
 IN, BREAK = AgentState.LOGGED_IN, AgentState.BREAK
 SECOND = 1_000_000

@@ -15,14 +15,10 @@ from coachsim.floor import Floor
 from coachsim.models import AgentState, Audience, Draft
 from coachsim.server.app import Server
 from coachsim.server.site import Options
+from tests.browser.marks import IN_A_BROWSER
 from tests.browser.walking import picture
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(240),
-]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(240)]
 
 WEEKDAY = Path(__file__).parents[2] / "data" / "scenarios" / "weekday.toml"
 

@@ -16,14 +16,10 @@ from coachsim.server.accounts import Account, hash_password
 from coachsim.server.app import Server
 from coachsim.server.site import Options
 from tests.browser.auditing import Audit
+from tests.browser.marks import IN_A_BROWSER
 from tests.browser.walking import GOING, VERSIONS, filter_team
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(180),
-]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(180)]
 
 PASSWORD = "correct horse battery"
 IN, BREAK, OUT = AgentState.LOGGED_IN, AgentState.BREAK, AgentState.LOGGED_OUT

@@ -15,15 +15,11 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.browser.auditing import Audit
 from tests.browser.conftest import PageLog
+from tests.browser.marks import IN_A_BROWSER
 from tests.browser.narrow import DESKTOP_AT_200_PERCENT, PHONE, TABLET
 from tests.docs.building import REPOSITORY, build
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(500),
-]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(500)]
 # One of each kind: the start, a tutorial with blocks, wide tables, signatures, the API.
 KINDS = ("docs/index", "docs/tutorials/analyst", "data/README", "docs/reference/coachsim", "docs/reference/api")
 

@@ -19,6 +19,7 @@ from coachsim import roster
 from coachsim.models import Agent
 from coachsim.scenario import Scenario
 from tests.browser.conftest import PageLog
+from tests.browser.marks import IN_A_BROWSER
 from tests.browser.test_message_log import done as log_done
 from tests.browser.test_message_log import drawn as log_drawn
 from tests.browser.test_what_if import done as what_if_done
@@ -26,12 +27,7 @@ from tests.browser.test_what_if import drawn as what_if_drawn
 from tests.browser.walking import Walk, button, card, inbox, is_live, toast, walking, write
 from tests.serving import add_account
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(300),
-]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(300)]
 
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = "<img src=x onerror=alert(1)>"

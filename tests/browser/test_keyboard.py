@@ -10,15 +10,11 @@ from playwright.async_api import Page, expect
 
 from tests.browser.conftest import PageLog
 from tests.browser.keyboard import press, round_trip, shown, tab_to
+from tests.browser.marks import IN_A_BROWSER
 from tests.browser.walking import Walk, button, inbox, is_live, toast, walking
 from tests.serving import PASSWORD, add_account
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(300),
-]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(300)]
 EWAN = "a001"
 
 

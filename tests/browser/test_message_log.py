@@ -20,17 +20,13 @@ from coachsim.server.app import Server
 from coachsim.server.site import Options
 from coachsim.simulation import simulate
 from tests.browser.conftest import PageLog
-from tests.browser.test_jupyterlab import lab, notebook
+from tests.browser.jupyterlab import lab, shown_in
+from tests.browser.marks import IN_A_BROWSER
 from tests.browser.walking import GOING, VERSIONS
 from tests.serving import PEOPLE
 from tests.unit.days_of import LUNCH, message
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(240),
-]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(240)]
 __all__ = ["lab"]  # the fixture
 
 PASSWORD = "correct horse battery"
@@ -185,24 +181,11 @@ async def test_a_supervisor_sees_their_teams_in_the_dark_and_in_a_narrow_window(
 
 async def test_a_simulated_day_in_jupyterlab_without_another_host(lab, tmp_path, browser):
     simulate(Scenario.from_dict(DAY), seed=3, out=tmp_path / "log.duckdb").close()
-    (tmp_path / "log.ipynb").write_text(notebook(IN_THE_KERNEL), encoding="utf-8")
-    context = await browser.new_context(viewport={"width": 1440, "height": 1000}, locale="en-GB")
-    context.set_default_timeout(30_000)
-    asked: list[str] = []
-    context.on("request", lambda request: asked.append(request.url))
-    page = await context.new_page()
-    await page.goto(f"{lab}/lab/tree/log.ipynb?token=of-this-test")
-    await expect(page.get_by_text("Python 3 (ipykernel) | Idle").or_(page.get_by_title("Kernel Idle"))).to_be_attached(
-        timeout=60_000
-    )
-    await page.locator(".jp-CodeCell .cm-content").click()
-    await page.keyboard.press("Shift+Enter")
-    await expect(page.get_by_role("heading", name="Message log")).to_be_visible(timeout=60_000)
-    await done(page)
-    await drawn(page, "Unread by team and hour")
-    await expect(page.get_by_label("From", exact=True)).to_have_value("2026-03-02")
-    assert "2 messages to 40 agents" in await figure(page, "Sent")
-    file = await saved(page, "Deliveries as CSV", tmp_path)
-    assert file.name == "deliveries-2026-03-02.csv" and file.read_text(encoding="utf-8").count("\n") == 81
-    assert not [url for url in asked if not url.startswith((lab, "data:", "blob:"))]
-    await context.close()
+    async with shown_in(lab, tmp_path, browser, IN_THE_KERNEL) as page:
+        await expect(page.get_by_role("heading", name="Message log")).to_be_visible(timeout=60_000)
+        await done(page)
+        await drawn(page, "Unread by team and hour")
+        await expect(page.get_by_label("From", exact=True)).to_have_value("2026-03-02")
+        assert "2 messages to 40 agents" in await figure(page, "Sent")
+        file = await saved(page, "Deliveries as CSV", tmp_path)
+        assert file.name == "deliveries-2026-03-02.csv" and file.read_text(encoding="utf-8").count("\n") == 81

@@ -16,14 +16,10 @@ from playwright.async_api import BrowserContext, Page, expect
 from coachsim.models import AgentState
 from coachsim.server.app import Server
 from coachsim.server.site import Options
+from tests.browser.marks import IN_A_BROWSER
 from tests.browser.walking import picture
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(240),
-]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(240)]
 
 WEEKDAY = Path(__file__).parents[2] / "data" / "scenarios" / "weekday.toml"
 

@@ -10,14 +10,10 @@ from playwright.async_api import Locator, Page, expect
 
 from tests.browser.conftest import PageLog
 from tests.browser.keyboard import press, tab_to
+from tests.browser.marks import IN_A_BROWSER
 from tests.browser.walking import button, card, confirm, filter_team, select, until, walking, write
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(300),
-]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(300)]
 EWAN, NAOMI = "a001", "a002"
 TEXT = "Hello {name} of {team}, it is {time}. {{ok}}"
 

@@ -15,6 +15,7 @@ from playwright.async_api import expect
 
 import coachsim
 from tests.browser.conftest import PageLog
+from tests.browser.marks import IN_A_BROWSER
 from tests.browser.walking import (
     button,
     card,
@@ -33,12 +34,7 @@ from tests.browser.walking import (
     write,
 )
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(300),
-]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(300)]
 EWAN, NAOMI, GRACE = "a001", "a002", "a003"  # all in Blue
 
 

@@ -11,6 +11,7 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 import coachsim
+from tests.browser.marks import IN_A_BROWSER
 from tests.browser.walking import (
     LINE_DOWN,
     Cable,
@@ -29,12 +30,7 @@ from tests.browser.walking import (
 )
 from tests.processes import alive
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(300),
-]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(300)]
 EWAN, NAOMI = "a001", "a002"
 CUT_S = 10
 

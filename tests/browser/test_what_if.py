@@ -16,16 +16,12 @@ from coachsim.server.accounts import Account, hash_password
 from coachsim.server.app import Server
 from coachsim.server.site import Options
 from tests.browser.conftest import PageLog
-from tests.browser.test_jupyterlab import lab, notebook
+from tests.browser.jupyterlab import lab, shown_in
+from tests.browser.marks import IN_A_BROWSER
 from tests.browser.walking import GOING, VERSIONS
 from tests.unit.days_of import LUNCH, message
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(240),
-]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(240)]
 __all__ = ["lab"]  # the fixture
 
 PASSWORD = "correct horse battery"
@@ -249,23 +245,10 @@ async def test_in_the_dark_days_without_a_reader_without_a_message_and_a_broken_
 
 async def test_the_same_page_in_jupyterlab_with_files_and_without_another_host(lab, tmp_path, browser):
     Scenario.from_dict(SMALL).save(tmp_path / "small.toml")
-    (tmp_path / "what-if.ipynb").write_text(notebook(IN_THE_KERNEL), encoding="utf-8")
-    context = await browser.new_context(viewport={"width": 1440, "height": 1000}, locale="en-GB")
-    context.set_default_timeout(30_000)
-    asked: list[str] = []
-    context.on("request", lambda request: asked.append(request.url))
-    page = await context.new_page()
-    await page.goto(f"{lab}/lab/tree/what-if.ipynb?token=of-this-test")
-    await expect(page.get_by_text("Python 3 (ipykernel) | Idle").or_(page.get_by_title("Kernel Idle"))).to_be_attached(
-        timeout=60_000
-    )
-    await page.locator(".jp-CodeCell .cm-content").click()
-    await page.keyboard.press("Shift+Enter")
-    await expect(page.get_by_role("heading", name="What if")).to_be_visible(timeout=60_000)
-    await done(page)
-    await drawn(page)
-    async with page.expect_download() as downloading:
-        await page.get_by_role("button", name="Download results").click()
-    assert (await downloading.value).suggested_filename == "small-what-if.csv"
-    assert not [url for url in asked if not url.startswith((lab, "data:", "blob:"))]
-    await context.close()
+    async with shown_in(lab, tmp_path, browser, IN_THE_KERNEL) as page:
+        await expect(page.get_by_role("heading", name="What if")).to_be_visible(timeout=60_000)
+        await done(page)
+        await drawn(page)
+        async with page.expect_download() as downloading:
+            await page.get_by_role("button", name="Download results").click()
+        assert (await downloading.value).suggested_filename == "small-what-if.csv"

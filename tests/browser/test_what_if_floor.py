@@ -17,16 +17,12 @@ from coachsim.scenario import Scenario
 from coachsim.server.accounts import Account, hash_password
 from coachsim.server.app import Server
 from coachsim.server.site import Options
+from tests.browser.marks import IN_A_BROWSER
 from tests.browser.test_what_if import PASSWORD, done, drawn, figure
 from tests.browser.walking import GOING, VERSIONS
 from tests.server.past import live_past
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(300),
-]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(300)]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -8,6 +8,16 @@ from typing import Any
 
 from coachsim.pages.page import Page
 
+NO_CONTROL_SENDS = [
+    {"create_widget": ["this", "Text"], "id": "x", "props": {}},
+    {"update_ref": {"functionRef": "close"}, "id": "x", "prop": "y"},
+    {"event": "page_ready", "data": {}, "create_widget": ["this", "Text"]},
+    {"event": "_handle_event", "data": {}},
+    {"event": ["page_ready"]},
+    "text",
+]
+"""What ipyvue would answer by importing a module, calling a method or making a widget, and what is no event at all."""
+
 
 class Browser:
     """Hears what ``page`` tells: ``heard`` has each method with its data and its buffers."""

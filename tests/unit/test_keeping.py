@@ -240,16 +240,21 @@ async def test_one_cut_short_is_completed_at_the_next_start(tmp_path, monkeypatc
         assert "'a1'" not in str(pq.read_table(path).to_pylist()), path
 
 
+async def half_a_pseudonym(host, kept, clock, monkeypatch) -> None:
+    """Ann is gone and was to be made a pseudonym, but the disk was full."""
+    await some_days(host, clock, 1)
+    await host.do(Floor.set_agents, [Agent("a1", "Ann", "Blue", active=False)], actor="admin")
+    await night(host, clock)
+    with monkeypatch.context() as patched:
+        patched.setattr(keeping.pseudonyms, "rename", lambda *_: (_ for _ in ()).throw(LogUnavailable("full")))
+        with pytest.raises(LogUnavailable):
+            await kept.pseudonym("a1", actor="dpo")
+
+
 async def test_asking_again_completes_what_failed(tmp_path, monkeypatch):
     clock = HandClock()
     async with floor(tmp_path, clock, archive=False) as (host, kept):
-        await some_days(host, clock, 1)
-        await host.do(Floor.set_agents, [Agent("a1", "Ann", "Blue", active=False)], actor="admin")
-        await night(host, clock)
-        with monkeypatch.context() as patched:
-            patched.setattr(keeping.pseudonyms, "rename", lambda *_: (_ for _ in ()).throw(LogUnavailable("full")))
-            with pytest.raises(LogUnavailable):
-                await kept.pseudonym("a1", actor="dpo")
+        await half_a_pseudonym(host, kept, clock, monkeypatch)
         noted = Pseudonym.noted(tmp_path)
         assert noted is not None
         assert "a1" in host.floor.agents
@@ -262,13 +267,7 @@ async def test_asking_again_completes_what_failed(tmp_path, monkeypatch):
 async def test_what_failed_is_completed_after_the_next_night_at_the_latest(tmp_path, monkeypatch):
     clock = HandClock()
     async with floor(tmp_path, clock, archive=False) as (host, kept):
-        await some_days(host, clock, 1)
-        await host.do(Floor.set_agents, [Agent("a1", "Ann", "Blue", active=False)], actor="admin")
-        await night(host, clock)
-        with monkeypatch.context() as patched:
-            patched.setattr(keeping.pseudonyms, "rename", lambda *_: (_ for _ in ()).throw(LogUnavailable("full")))
-            with pytest.raises(LogUnavailable):
-                await kept.pseudonym("a1", actor="dpo")
+        await half_a_pseudonym(host, kept, clock, monkeypatch)
         await night(host, clock)
         await until(lambda: not (tmp_path / JOURNAL).exists(), "the end of it")
         assert "a1" not in host.floor.agents

@@ -23,7 +23,7 @@ from coachsim.pages.feed import PAUSE_S
 from coachsim.practice import Practice
 from coachsim.settings import Settings
 from tests.unit.floors import AGENTS
-from tests.unit.pressing import Browser
+from tests.unit.pressing import NO_CONTROL_SENDS, Browser
 from tests.unit.test_practice import SCENARIO, TODAY
 
 
@@ -197,17 +197,7 @@ async def test_an_error_in_a_callback_is_on_the_page_and_in_the_log(browser, cap
     assert "ValueError" in (await browser.wait_for("trouble"))["sentence"]
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        {"create_widget": ["this", "Text"], "id": "x", "props": {}},
-        {"update_ref": {"functionRef": "close"}, "id": "x", "prop": "y"},
-        {"event": "page_ready", "data": {}, "create_widget": ["this", "Text"]},
-        {"event": "_handle_event", "data": {}},
-        {"event": ["page_ready"]},
-        "text",
-    ],
-)
+@pytest.mark.parametrize("content", NO_CONTROL_SENDS)
 async def test_a_browser_cannot_make_the_kernel_import_or_call_anything(browser, content, monkeypatch) -> None:
     def never(*_):
         raise AssertionError("a module was imported for a browser")

@@ -27,7 +27,7 @@ from coachsim.plan import floor_of
 from coachsim.scenario import Scenario
 from coachsim.tally import GRID_S
 from tests.unit.days_of import LUNCH, message
-from tests.unit.pressing import Browser
+from tests.unit.pressing import NO_CONTROL_SENDS, Browser
 
 BRIEFING = message("10:00", key="briefing")
 SERIES = {"key": "tip", "body": "Ask", "every_min": 60, "start": "09:00", "until": "17:00", "to": "a team"}
@@ -392,17 +392,7 @@ async def test_a_scenario_without_messages_is_no_error(monkeypatch):
     page.close()
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        {"create_widget": ["this", "Text"], "id": "x", "props": {}},
-        {"update_ref": {"functionRef": "close"}, "id": "x", "prop": "y"},
-        {"event": "page_ready", "data": {}, "create_widget": ["this", "Text"]},
-        {"event": "_handle_event", "data": {}},
-        {"event": ["page_ready"]},
-        "text",
-    ],
-)
+@pytest.mark.parametrize("content", NO_CONTROL_SENDS)
 async def test_a_browser_cannot_make_the_kernel_import_or_call_anything(browser, content, monkeypatch):
     def never(*_):
         raise AssertionError("a module was imported for a browser")
