@@ -11,6 +11,12 @@ class CoachsimError(Exception):
     """Base of all errors that a user can cause or has to act on.
 
     ``field`` names the input that was at fault, where one was.
+
+    >>> try:
+    ...     open_log("nowhere.duckdb")
+    ... except CoachsimError as error:
+    ...     print(error)
+    There is no log at nowhere.duckdb. Give the path of a log file or of a data folder that has one.
     """
 
     code = "error"

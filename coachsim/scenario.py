@@ -190,7 +190,12 @@ class Policy(_Part):
 
 
 class Scenario(_Part):
-    """A floor's day. ``Scenario.load(path)`` reads TOML; ``model_copy(update=…)`` makes a variant."""
+    """A floor's day. ``Scenario.load(path)`` reads TOML; ``model_copy(update=…)`` makes a variant.
+
+    >>> usual = Scenario.load("weekday")
+    >>> usual.model_copy(update={"absence": 0.2}).absence
+    0.2
+    """
 
     name: str = Field(description="what a person calls it", min_length=1, max_length=80)
     description: str = Field("", description="what it stands for")

@@ -39,13 +39,14 @@ def simulate(
     """Plays one day of ``scenario``, or so many ``days`` one after the other, and returns the log, read-only.
 
     The first day is the scenario's date; every day has its own draws and the same people, the scenario's own unless
-    ``agents`` are given. ``out`` is the DuckDB file to
-    make; without it the log lives as long as what is returned. The same scenario, seed and version give the same
-    events, whichever ``player`` plays: the SimPy engine, or the array code of ``evaluate``. Raises ``InvalidInput`` if
-    ``out`` exists, and leaves no unfinished log behind. ::
+    ``agents`` are given. ``out`` is the DuckDB file to make; without it the log lives as long as what is returned. The
+    same scenario, seed and version give the same events, whichever ``player`` plays: the SimPy engine, or the array
+    code of ``evaluate``. Raises ``InvalidInput`` if ``out`` exists, and leaves no unfinished log behind.
 
-        log = simulate(Scenario.load("weekday"), seed=1)
-        log.sql("SELECT team, count(read_at), count(*) FROM deliveries GROUP BY team")
+    >>> with simulate(Scenario.load("weekday"), seed=1) as log:
+    ...     log.days()[["day", "deliveries", "lost"]].head(1)
+              day  deliveries  lost
+    0  2026-03-03        1785   139
     """
     check_seed(seed)
     if out is not None and Path(out).exists():

@@ -12,12 +12,17 @@
 
 Each takes a ``MessageLog`` (of a real floor, a practice floor or a simulated day alike) and works in its database, so
 that ten million deliveries take a second or two. Rates always stand beside their counts. Answers come in the order of
-their keys and have their columns and types also when they are empty. ::
+their keys and have their columns and types also when they are empty.
 
-    from coachsim import analysis, open_log
-
-    with open_log("data/live") as log:
-        analysis.unread_rates(log, by=["team", "hour"])
+>>> with open_log("data/live") as log:
+...     analysis.unread_rates(log, by=["team", "hour"])[["team", "hour", "sent", "read", "unread_rate"]]
+    team  hour  sent  read  unread_rate
+0   Blue    10     4     3         0.25
+1   Blue    11     1     1         0.00
+2   Blue    12     1     1         0.00
+3  Green    10     2     1         0.50
+4  Green    11     1     1         0.00
+5  Green    12     3     0         1.00
 """
 
 from coachsim.analysis.activity import load, presence

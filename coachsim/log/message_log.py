@@ -32,8 +32,12 @@ _DEFAULT_DATA = Path("data/live")
 class MessageLog:
     """A log open for reading: nothing can be changed through it, and no other file reached. Close it after use.
 
-    >>> with open_log("data/live") as log:  # doctest: +SKIP
-    ...     log.sql("SELECT status, count(*) AS n FROM deliveries GROUP BY status")
+    >>> with open_log("data/live") as log:
+    ...     log.sql("SELECT status, count(*) AS deliveries FROM deliveries GROUP BY status ORDER BY status")
+             status  deliveries
+    0  acknowledged           1
+    1          lost           5
+    2          read           6
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, where: str) -> None:
@@ -146,6 +150,12 @@ def open_log(
     them there are all days. Agents and their versions are always all there. It is quicker to fetch less.
 
     Raises ``LogError``; of a server also ``ServerUnavailable``, ``NotSignedIn`` and ``Forbidden``.
+
+    >>> with open_log("data/live", from_day="2026-03-02") as log:
+    ...     log.agents()[["agent_id", "name", "team"]].head(2)
+      agent_id name   team
+    0       a1  Ann  Green
+    1       a2   Bo   Blue
     """
     first, last = _label(from_day, "from_day"), _label(to_day, "to_day")
     if where is None:

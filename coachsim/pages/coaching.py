@@ -70,6 +70,8 @@ class CoachingPage(Page):
     """The coaching page on any ``FloorClient``: a server's, or a floor in the same process.
 
     Show it as the last line of a cell. ``await page.close_page()`` ends its tasks.
+
+    >>> page = CoachingPage(RemoteClient("http://127.0.0.1:8800", token=token))
     """
 
     called = "coaching page"

@@ -52,6 +52,8 @@ class MessageLogPage(Page):
     ``log`` is a ``MessageLog``, a path, or a server's address; None is the server in ``COACHSIM_URL``, as whoever the
     page belongs to, else the live log of this machine. Show it as the last line of a cell. ``await page.close_page()``
     ends its work.
+
+    >>> page = MessageLogPage("data/live")
     """
 
     called = "message log page"

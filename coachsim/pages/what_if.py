@@ -31,9 +31,9 @@ class WhatIfPage(Page):
 
     ``scenario`` is one made in code; without it, the page offers the TOML files of ``folder``, or of the server's and
     the bundled ones, and on a server the floor as it is today. Show it as the last line of a cell.
-    ``await page.close_page()`` ends its work. ::
+    ``await page.close_page()`` ends its work.
 
-        WhatIfPage(Scenario.load("weekday"))
+    >>> page = WhatIfPage(Scenario.load("weekday"))
     """
 
     called = "what-if page"
