@@ -11,8 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from coachsim.cli import logs
+from coachsim.cli.nearest import nearest
 from coachsim.days import to_iso
+from coachsim.errors import InvalidInput
 
+ACTIONS = (
+    *("sent", "scheduled", "withdrawn", "not_released", "not_sent", "cleared_down", "clear_down_released"),
+    *("agent_changed", "retention", "pseudonym", "clock_jump", "pace", "seat_taken", "seat_given_back"),
+    *("account_added", "account_changed", "password_changed", "token_made"),
+    *("signed_in", "signed_out", "sign_in_failed", "sign_in_held"),
+    *("refused", "not_recognised", "too_many_requests"),
+)
+"""What can be on record: in the log, of accounts, and who came in or was refused."""
 _COLUMNS = ("happened_at", "actor", "action", "subject", "address", "times", "last_at", "detail")
 Row = tuple[str, ...]
 
@@ -22,16 +32,40 @@ def add_command(commands: Any, command: Callable[..., argparse.ArgumentParser]) 
     about = "sign-ins, refusals, sends, changes to roster and accounts: who, when, from where; as CSV"
     parser = command(commands, "audit", _audit, about)
     logs.add_days(parser)
+    about = "only what is called so in the column action, such as agent_changed or sign_in_failed"
+    parser.add_argument("--action", nargs="+", action="extend", metavar="NAME", help=about)
+    about = "only what was done by these accounts, or by roster, floor or command-line"
+    parser.add_argument("--actor", nargs="+", action="extend", metavar="NAME", help=about)
     parser.set_defaults(url=None)
 
 
 def _audit(arguments: argparse.Namespace) -> None:
     rows = [*_of_log(arguments), *_of_accounts(arguments.data)]
     first, last = arguments.from_day or "", arguments.to_day or "9"
+    # A row of comings belongs to all days that it reaches into.
+    rows = [row for row in rows if row[0][:10] <= last and (row[6] or row[0])[:10] >= first]
+    found = _chosen(rows, arguments.action, arguments.actor)
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    # A row of comings belongs to all days that it reaches into.
-    writer.writerows(sorted(row for row in rows if row[0][:10] <= last and (row[6] or row[0])[:10] >= first))
+    writer.writerows(sorted(found))
+
+
+def _chosen(rows: list[Row], actions: list[str] | None, actors: list[str] | None) -> list[Row]:
+    """The rows of these actions and actors, None meaning all. Raises ``InvalidInput`` for an action there is not.
+
+    Who acts cannot be listed beforehand, so an actor of whom there is nothing gets a hint on standard error.
+    """
+    there = {row[2] for row in rows}
+    if unknown := [name for name in actions or () if name not in ACTIONS and name not in there]:
+        listed = f"these days have {', '.join(sorted(there))}" if there else f"there can be {', '.join(ACTIONS)}"
+        raise InvalidInput(f"Nothing on record is called {unknown[0]!r}; {listed}.", field="action")
+    seen = {row[1].casefold(): row[1] for row in rows}
+    if absent := [name for name in actors or () if name.casefold() not in seen]:
+        known = sorted(name for name in seen.values() if name)
+        others = f" (there {nearest(absent, known)})" if known else ""
+        print(f"Nothing on record is by {' or '.join(map(repr, absent))} in these days{others}.", file=sys.stderr)
+    by = None if actors is None else {name.casefold() for name in actors}
+    return [row for row in rows if (actions is None or row[2] in actions) and (by is None or row[1].casefold() in by)]
 
 
 def _of_log(arguments: argparse.Namespace) -> Iterator[Row]:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import argparse
 import csv
-import heapq
 import secrets
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from coachsim.cli.nearest import nearest
 from coachsim.errors import CoachsimError, InvalidInput
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from coachsim.server.sessions import Sessions
 
 _ACTOR = "command-line"
-_HANDFUL = 5  # so many teams or agents are named at most
 _ROLES = ("agent", "supervisor", "analyst", "trainer", "telephony", "admin")
 
 
@@ -147,7 +145,7 @@ def _warn_of_unknown(arguments: argparse.Namespace, done: str) -> None:
     if not agents or not unknown:
         return
     clauses = [
-        f"{option.removesuffix('s')} {' or '.join(map(repr, names))} (there {_nearest(names, there[option])})"
+        f"{option.removesuffix('s')} {' or '.join(map(repr, names))} (there {nearest(names, there[option])})"
         for option, names in unknown.items()
     ]
     options = " ".join(f"--{option} …" for option in unknown)
@@ -174,18 +172,6 @@ def _roster(data_dir: Path) -> list[Agent]:
             return [Agent(row.agent_id, row.name, row.team) for row in rows]
     except CoachsimError:
         return []  # no log yet, or none that can be read just now: of that tells who needs the log
-
-
-def _nearest(unknown: list[str], there: set[str]) -> str:
-    """'is Blue', 'are Blue and Red' or 'are Blue, Red and 7 more': those first that are spelt most alike."""
-
-    def alike(name: str) -> float:
-        return max(SequenceMatcher(None, name.casefold(), other.casefold()).ratio() for other in unknown)
-
-    shown = sorted(heapq.nlargest(_HANDFUL, sorted(there), key=alike))
-    left = len(there) - len(shown)
-    *first, last = [*shown, f"{left:,} more"] if left else shown
-    return f"are {', '.join(first)} and {last}" if first else f"is {last}"
 
 
 @contextmanager

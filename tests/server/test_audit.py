@@ -5,18 +5,33 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sqlite3
 from pathlib import Path
 
 import httpx
 import pytest
 
+from coachsim import roster
+from coachsim.cli.audit import ACTIONS
 from coachsim.days import to_iso
-from coachsim.server.comings import HELD, MOST_AN_HOUR, OTHERS, REFUSED, SIGNED_IN, WRONG_PASSWORD, Comings
+from coachsim.log import pseudonyms
+from coachsim.server.comings import (
+    HELD,
+    MOST_AN_HOUR,
+    NOT_RECOGNISED,
+    OTHERS,
+    REFUSED,
+    SIGNED_IN,
+    SIGNED_OUT,
+    TOO_MANY,
+    WRONG_PASSWORD,
+    Comings,
+)
 from coachsim.server.store import ACCOUNTS_FILE, Store, now
 from coachsim.server.throttle import PER_NAME_AND_ADDRESS
 from tests.server.test_sign_in import cli
-from tests.serving import PASSWORD, Served, make_ticket, serve
+from tests.serving import PASSWORD, PEOPLE, Served, add_account, make_ticket, serve
 
 MESSAGE = {"audience": {"agents": ["a1"]}, "body": "Hello", "request_id": "1"}
 
@@ -79,6 +94,64 @@ def test_one_command_says_who_came_in_what_was_refused_and_who_did_what(data: Pa
 
     assert audit(data, "--from", "2001-01-01", "--to", "2001-01-02") == []
     assert cli(data, "audit", "--from", "yesterday").returncode == 2
+
+
+def test_some_actions_and_actors_can_be_asked_for_alone(tmp_path: Path):
+    data = tmp_path / "floor"
+    assert audit(data, "--action", "sent") == [], "what can be on record may be asked for before it is"
+    csv_file = tmp_path / "roster.csv"
+    csv_file.write_text(roster.write(PEOPLE), encoding="utf-8")
+    assert cli(data, "roster", "load", str(csv_file)).returncode == 0
+    assert cli(data, "clear-down").returncode == 0
+    for name in ("kim", "lee"):
+        add_account(data, name, "trainer")
+    assert cli(data, "user", "disable", "kim").returncode == 0
+
+    def said(*arguments: str) -> set[tuple[str, str, str]]:
+        return {(row["actor"], row["action"], row["subject"]) for row in audit(data, *arguments)}
+
+    changed = {("command-line", "account_changed", "kim")}
+    cleared = {one for one in said() if one[1] == "cleared_down"}
+    added = {("test", "account_added", name) for name in ("kim", "lee")}
+    agents = {("command-line", "agent_changed", agent.agent_id) for agent in PEOPLE}
+    assert said() == changed | cleared | added | agents and len(cleared) == 1
+    assert said("--action", "account_changed") == changed
+    assert said("--action", "account_changed", "account_added") == changed | added
+    assert said("--action", "account_added", "--action", "cleared_down") == added | cleared
+    assert said("--actor", "TEST") == added
+    assert said("--actor", "test", "command-line", "--action", "account_added", "agent_changed") == added | agents
+    assert said("--action", "signed_in") == set()
+    assert said("--action", "agent_changed", "--to", "2001-01-01") == set()
+
+    wrong = cli(data, "audit", "--action", "cleared_down", "agents_changed")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert wrong.stderr == (
+        "Nothing on record is called 'agents_changed'; these days have account_added, account_changed, agent_changed,"
+        " cleared_down.\n"
+    )
+    wrong = cli(data, "audit", "--action", "x", "--to", "2001-01-01")
+    assert wrong.returncode == 1 and "there can be sent, scheduled" in wrong.stderr
+    nobody = cli(data, "audit", "--actor", "tset", "test")
+    assert nobody.returncode == 0 and nobody.stdout.count("\n") == 1 + len(added)
+    assert nobody.stderr == "Nothing on record is by 'tset' in these days (there are command-line and test).\n"
+
+
+def test_every_action_is_known_and_explained(repository: Path):
+    """What the code puts on record, what ``--action`` takes, and the table in docs/security.md."""
+    written = {HELD, REFUSED, SIGNED_IN, WRONG_PASSWORD, SIGNED_OUT, NOT_RECOGNISED, TOO_MANY, pseudonyms.ACTION}
+    for path in (repository / "coachsim").rglob("*.py"):
+        code = path.read_text(encoding="utf-8")
+        written |= set(re.findall(r'\bactor=[\w.]+, action="(\w+)"', code))
+        written |= set(re.findall(r'\baudit\(db, \w+, "(\w+)"', code))
+    schema = (repository / "coachsim" / "log" / "schema.sql").read_text(encoding="utf-8")
+    (kinds,) = re.findall(r"CREATE VIEW open_audit.*?WHERE kind IN \((.*?)\)", schema, re.DOTALL)
+    written |= set(re.findall(r"'(\w+)'", kinds)) - {"audited"}
+    assert {"sent", "retention", "account_added"} <= written, "the code is read as it is written"
+    assert written == set(ACTIONS)
+    paper = (repository / "docs" / "security.md").read_text(encoding="utf-8")
+    table = paper.partition("| action | means |")[2].partition("\n\n")[0]
+    explained = [name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(explained) == sorted(ACTIONS)
 
 
 def test_an_attacker_cannot_fill_the_record(tmp_path: Path):
