@@ -19,17 +19,29 @@ ACTIONS = (
     *("sent", "scheduled", "withdrawn", "not_released", "not_sent", "cleared_down", "clear_down_released"),
     *("agent_changed", "retention", "pseudonym", "clock_jump", "pace", "seat_taken", "seat_given_back"),
     *("account_added", "account_changed", "password_changed", "token_made"),
+    *("template_added", "template_changed", "template_deleted", "template_brought_back"),
     *("signed_in", "signed_out", "sign_in_failed", "sign_in_held"),
     *("refused", "not_recognised", "too_many_requests"),
 )
-"""What can be on record: in the log, of accounts, and who came in or was refused."""
+"""What can be on record: in the log, of accounts, of templates, and who came in or was refused."""
 _COLUMNS = ("happened_at", "actor", "action", "subject", "address", "times", "last_at", "detail")
+# A template's versions are all kept; what each did to it follows from the one before.
+_TEMPLATES = """
+    SELECT changed_at, changed_by,
+           CASE WHEN version = 1 THEN 'template_added'
+                WHEN hidden THEN 'template_deleted'
+                WHEN lag(hidden) OVER (PARTITION BY template_id ORDER BY version) THEN 'template_brought_back'
+                ELSE 'template_changed'
+           END,
+           template_id, version, title, owner, shared
+    FROM template_version
+"""
 Row = tuple[str, ...]
 
 
 def add_command(commands: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
     """Adds the command; ``command(group, name, run, about)`` makes one."""
-    about = "sign-ins, refusals, sends, changes to roster and accounts: who, when, from where; as CSV"
+    about = "sign-ins, refusals, sends, changes to roster, accounts and templates: who, when, from where; as CSV"
     parser = command(commands, "audit", _audit, about)
     logs.add_days(parser)
     about = "only what is called so in the column action, such as agent_changed or sign_in_failed"
@@ -96,7 +108,7 @@ def _of_log(arguments: argparse.Namespace) -> Iterator[Row]:
 
 
 def _of_accounts(data_dir: Path) -> Iterator[Row]:
-    """Changes to accounts; and sign-ins and refusals, counted by the hour."""
+    """Changes to accounts and templates; and sign-ins and refusals, counted by the hour."""
     from coachsim.server.store import ACCOUNTS_FILE, Store
 
     if not (data_dir / ACCOUNTS_FILE).exists():
@@ -105,6 +117,9 @@ def _of_accounts(data_dir: Path) -> Iterator[Row]:
     try:
         for moment, actor, action, subject, detail in store.rows("SELECT * FROM change"):
             yield str(to_iso(moment)), actor, action, subject, "", "1", "", "" if json.loads(detail) == {} else detail
+        for moment, actor, action, subject, version, title, owner, shared in store.rows(_TEMPLATES):
+            about = {"version": version, "title": title, "owner": owner, "shared": bool(shared)}
+            yield str(to_iso(moment)), actor, action, str(subject), "", "1", "", json.dumps(about, ensure_ascii=False)
         for row in store.rows("SELECT first_at, account, action, subject, address, times, last_at FROM coming"):
             first_at, *said, times, last_at = row
             yield str(to_iso(first_at)), *said, str(times), str(to_iso(last_at)), ""

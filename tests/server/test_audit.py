@@ -136,12 +136,40 @@ def test_some_actions_and_actors_can_be_asked_for_alone(tmp_path: Path):
     assert nobody.stderr == "Nothing on record is by 'tset' in these days (there are command-line and test).\n"
 
 
+def test_each_change_of_a_template_is_on_record(data: Path):
+    text = {"title": 'Queue, "full"', "body": "{name}, please come back", "shared": True}
+    with serve(data) as served, served.client("sup") as sup, served.client("blue") as blue:
+        made = sup.post("/api/templates", json=text).json()
+        own = blue.post("/api/templates", json=text | {"title": "Own", "shared": False}).json()
+        where = f"/api/templates/{made['template_id']}"
+        assert blue.put(where, json=text | {"title": "Ruhe – bitte", "version": 1}).status_code == 200
+        assert sup.delete(where).status_code == 204
+        assert sup.put(where, json=text | {"version": 3}).status_code == 200
+        rows = [row for row in audit(data) if row["action"].startswith("template_")]
+    number, another = str(made["template_id"]), str(own["template_id"])
+    assert [(row["actor"], row["action"], row["subject"]) for row in rows] == [
+        ("sup", "template_added", number),
+        ("blue", "template_added", another),
+        ("blue", "template_changed", number),
+        ("sup", "template_deleted", number),
+        ("sup", "template_brought_back", number),
+    ]
+    assert [json.loads(row["detail"]) for row in rows[:3]] == [
+        {"version": 1, "title": text["title"], "owner": "sup", "shared": True},
+        {"version": 1, "title": "Own", "owner": "blue", "shared": False},
+        {"version": 2, "title": "Ruhe – bitte", "owner": "sup", "shared": True},
+    ]
+    assert rows[0]["happened_at"] == made["changed_at"]
+    assert audit(data, "--action", "template_deleted") == [rows[3]]
+
+
 def test_every_action_is_known_and_explained(repository: Path):
     """What the code puts on record, what ``--action`` takes, and the table in docs/security.md."""
     written = {HELD, REFUSED, SIGNED_IN, WRONG_PASSWORD, SIGNED_OUT, NOT_RECOGNISED, TOO_MANY, pseudonyms.ACTION}
     for path in (repository / "coachsim").rglob("*.py"):
         code = path.read_text(encoding="utf-8")
         written |= set(re.findall(r'\bactor=[\w.]+, action="(\w+)"', code))
+        written |= set(re.findall(r"(?:THEN|ELSE) '(template_\w+)'", code))
         written |= set(re.findall(r'\baudit\(db, \w+, "(\w+)"', code))
     schema = (repository / "coachsim" / "log" / "schema.sql").read_text(encoding="utf-8")
     (kinds,) = re.findall(r"CREATE VIEW open_audit.*?WHERE kind IN \((.*?)\)", schema, re.DOTALL)
