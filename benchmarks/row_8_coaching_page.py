@@ -86,6 +86,8 @@ WATCH = """() => {
     for (const entry of list.getEntries()) window.longest = Math.max(window.longest, entry.duration);
   }).observe({ type: 'longtask' });
 }"""
+# Browsers report tasks of 50 ms and more. One of 120 ms shows that this one does, before its silence is believed.
+BUSY = "setTimeout(() => { const end = performance.now() + 120; while (performance.now() < end); }); undefined"
 
 
 @dataclass
@@ -185,6 +187,8 @@ async def many_changes(host: FloorHost, watched: Watched) -> str:
     draw = random.Random(1)
     names = list(host.floor.agents)
     watched.frames.clear()
+    await watched.page.evaluate(BUSY)
+    await watched.page.wait_for_function("window.longest >= 100")
     await watched.page.evaluate("window.longest = 0; window.seen = []")
     start, began = time.monotonic(), time.time() * 1e3
     done, running = 0, set()
@@ -201,10 +205,11 @@ async def many_changes(host: FloorHost, watched: Watched) -> str:
     last = max(moment for moment, _ in watched.frames)
     shown = await watched.page.evaluate("Math.max(...window.seen)")
     longest = await watched.page.evaluate("window.longest")
+    task = f"longest task {longest:.0f} ms" if longest else "no task of 50 ms or more"
     frames = len(watched.frames) / max(SECONDS, (last - began) / 1e3)
     return (
         f"{done / SECONDS:.0f} changes/s: {frames:.1f} frames/s (≤ 4), "
-        f"{sum(size for _, size in watched.frames) / done:.0f} bytes a change, longest task {longest:.0f} ms (≤ 100), "
+        f"{sum(size for _, size in watched.frames) / done:.0f} bytes a change, {task} (≤ 100), "
         f"last shown {max(0.0, max(last, shown) - ended):.0f} ms after the last change (≤ 1,000)"
     )
 
