@@ -12,11 +12,14 @@ from benchmarks.harness import HEADER
 def main(wanted: list[str]) -> int:
     """Runs those whose name contains one of ``wanted``, or all; the exit code is 1 if one could not run."""
     files = sorted(Path(__file__).parent.glob("row_*.py"))
+    chosen = [path.stem for path in files if not wanted or any(word in path.stem for word in wanted)]
+    if not chosen:
+        print(f"No benchmark has that in its name. There are {', '.join(path.stem for path in files)}.", file=sys.stderr)
+        return 2
     print(HEADER, flush=True)
     failed = False
-    for path in files:
-        if not wanted or any(word in path.stem for word in wanted):
-            failed |= bool(subprocess.run([sys.executable, "-m", f"benchmarks.{path.stem}"]).returncode)
+    for name in chosen:
+        failed |= bool(subprocess.run([sys.executable, "-m", f"benchmarks.{name}"]).returncode)
     return int(failed)
 
 

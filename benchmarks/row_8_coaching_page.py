@@ -20,7 +20,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page, WebSocket, async_playwright, expect
 
-from benchmarks.harness import HEADER, line
+from benchmarks.harness import line
 from benchmarks.served import agents
 from coachsim import bundled
 from coachsim.floor import Floor
@@ -235,5 +235,4 @@ async def measure() -> None:
 
 
 if __name__ == "__main__":
-    print(HEADER)
     asyncio.run(measure())
