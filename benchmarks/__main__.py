@@ -14,7 +14,8 @@ def main(wanted: list[str]) -> int:
     files = sorted(Path(__file__).parent.glob("row_*.py"))
     chosen = [path.stem for path in files if not wanted or any(word in path.stem for word in wanted)]
     if not chosen:
-        print(f"No benchmark has that in its name. There are {', '.join(path.stem for path in files)}.", file=sys.stderr)
+        there = ", ".join(path.stem for path in files)
+        print(f"No benchmark has that in its name. There are {there}.", file=sys.stderr)
         return 2
     print(HEADER, flush=True)
     failed = False

@@ -179,5 +179,4 @@ def main(weeks: int = WEEKS) -> None:
 
 
 if __name__ == "__main__":
-    print(HEADER)
     main(*map(int, sys.argv[1:]))

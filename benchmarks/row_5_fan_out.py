@@ -15,7 +15,7 @@ from contextlib import ExitStack
 import httpx
 
 from benchmarks.crowd import Crowd
-from benchmarks.harness import HEADER, line, ms, ratio
+from benchmarks.harness import line, ms, ratio
 from benchmarks.served import Running, running
 
 AGENTS = 5_000
@@ -94,5 +94,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    print(HEADER)
     main()

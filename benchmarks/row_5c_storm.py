@@ -16,7 +16,7 @@ from contextlib import ExitStack
 import httpx
 
 from benchmarks.crowd import Crowd
-from benchmarks.harness import HEADER, line
+from benchmarks.harness import line
 from benchmarks.served import PASSWORD, Running, agents, running
 
 AGENTS = 1_000
@@ -90,5 +90,4 @@ def _sends(server: Running, number: int, name: str) -> list[float]:
 
 
 if __name__ == "__main__":
-    print(HEADER)
     main()

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.crowd import Crowd
-from benchmarks.harness import HEADER, interleaved, line, ms, ratio
+from benchmarks.harness import interleaved, line, ms, ratio
 from benchmarks.served import Running, running
 from coachsim.log import LogWriter
 from coachsim.models import Read
@@ -91,5 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    print(HEADER)
     main()

@@ -20,7 +20,7 @@ import httpx
 from jupyter_client.manager import KernelManager, start_new_kernel
 
 from benchmarks.crowd import Crowd
-from benchmarks.harness import HEADER, line
+from benchmarks.harness import line
 from benchmarks.served import Running, agents, running
 
 AGENTS = 5_000
@@ -176,5 +176,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    print(HEADER)
     main()
