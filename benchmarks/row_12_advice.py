@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness import HEADER
 from coachsim import Scenario, advice
 from coachsim.advice import Waiting
 from coachsim.days import HOUR, MINUTE
