@@ -327,3 +327,34 @@ async def test_a_plain_send_takes_no_key_more_than_before(server, page):
     await page.keyboard.press("Enter")
     await expect(page.get_by_text("Sent to Dana Reyes")).to_be_visible()
     await until(lambda: newest(server).message.body == "As ever")
+
+
+GIVEN_UP = """
+if (Number(sessionStorage.getItem('loads') ?? 0) < TIMES) document.addEventListener('DOMContentLoaded', () => {
+  if (!document.getElementById('rendered_cells')) return;
+  sessionStorage.setItem('loads', Number(sessionStorage.getItem('loads') ?? 0) + 1);
+  const failed = document.createElement('div');
+  failed.className = 'jupyter-widgets';
+  failed.textContent = 'Error displaying widget: model not found';
+  setTimeout(() => document.getElementById('rendered_cells').append(failed));
+});
+"""
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_page_whose_widget_was_given_up_loads_again_once_and_then_says_so(server, browser, page_log, times):
+    page_log.expect(*VERSIONS, *GOING, "503")
+    context = await browser.new_context(locale="en-GB")
+    context.set_default_timeout(60_000)
+    page_log.watch(context)
+    page = await context.new_page()
+    await page.add_init_script(GIVEN_UP.replace("TIMES", str(times)))
+    await page.goto(f"{server.url}/login?next=/coaching")
+    await page.get_by_label("Name").fill("sup")
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("grid", name="Agents")).to_be_visible()
+    assert await page.evaluate("sessionStorage.getItem('loads')") == str(times)
+    await expect(page.get_by_text("The page did not come up")).to_be_visible(visible=times == 2)
+    await expect(page.get_by_text("model not found")).to_have_count(0)
+    await context.close()
