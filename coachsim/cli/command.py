@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import coachsim
-from coachsim.cli import audit, backup, experiments, fit, keeping, logs, serving, users
+from coachsim.cli import audit, backup, experiments, fit, keeping, logs, machine, serving, users
 from coachsim.errors import CoachsimError
 
 if TYPE_CHECKING:
     from coachsim.host import FloorHost
+    from coachsim.models import Agent
 
 _Result = TypeVar("_Result")
 ACTOR = "command-line"
@@ -45,13 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         command(arguments)
     except CoachsimError as error:
-        print(error.message, file=sys.stderr)
+        print(error.message + machine.closed_to(error), file=sys.stderr)
         for fault in getattr(error, "faults", []):
             if fault not in error.message:
                 print(f"  {fault}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"{error.filename or 'A file'}: {error.strerror or error}.", file=sys.stderr)
+        print(f"{error.filename or 'A file'}: {error.strerror or error}.{machine.closed_to(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -92,15 +93,21 @@ def _serve(arguments: argparse.Namespace) -> None:
             print(f"Make the admin account: {server.url}/setup?token={server.site.setup_token}", flush=True)
         for one in server.site.shown:
             print(f"  {one.account.name:<12} {one.password:<14} {one.says}", flush=True)
+        machine.tell_systemd(f"serving {arguments.data} at {server.url}/")
         await server.run()
 
     asyncio.run(serve())
 
 
-def _roster_check(arguments: argparse.Namespace) -> None:
+def _agents(csv: Path) -> list[Agent]:
+    """The agents of the roster that a command was given; ``-`` is standard input."""
     from coachsim import roster
 
-    agents = roster.load(arguments.csv)
+    return roster.read(sys.stdin.buffer.read()) if str(csv) == "-" else roster.load(csv)
+
+
+def _roster_check(arguments: argparse.Namespace) -> None:
+    agents = _agents(arguments.csv)
     print(f"{arguments.csv} is in order: {_number(len(agents), 'agent')}.")
 
 
@@ -110,10 +117,10 @@ def _roster_load(arguments: argparse.Namespace) -> None:
     from coachsim.models import AgentChanged
     from coachsim.server.local import RunningServer
 
-    agents = roster.load(arguments.csv)
+    agents = _agents(arguments.csv)
     server = RunningServer.find(arguments.data)
     if server is not None:
-        changed = server.post("/api/roster", content=Path(arguments.csv).read_bytes())["changed"]
+        changed = server.post("/api/roster", content=roster.write(agents).encode())["changed"]
     else:
 
         async def load(host: FloorHost) -> int:
@@ -226,7 +233,9 @@ def _parser() -> argparse.ArgumentParser:
         ("check", _roster_check, "check a roster and change nothing"),
         ("load", _roster_load, "load a roster: all of it, or nothing where it has a fault"),
     ):
-        command(rosters, name, run, about).add_argument("csv", type=Path, metavar="CSV")
+        command(rosters, name, run, about).add_argument(
+            "csv", type=Path, metavar="CSV", help="a file, or - for standard input"
+        )
     simulate = command(commands, "simulate", _simulate, "play a scenario's day, or several, into a log of their own")
     about = "a TOML file, or a scenario that comes with coachsim, such as weekday"
     simulate.add_argument("scenario", type=Path, metavar="SCENARIO", help=about)

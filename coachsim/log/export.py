@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from coachsim.errors import InvalidInput
 from coachsim.log import snapshot
@@ -46,16 +46,19 @@ def place(parquet: Path, out: Path) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(f".{out.name}.{uuid.uuid4().hex}.part")
     try:
-        with pq.ParquetFile(parquet) as read:
+        with pq.ParquetFile(parquet) as read, unfinished.open("xb") as file:
             if out.suffix == ".csv":
-                _write_csv(read, unfinished)
+                _write_csv(read, file)
             else:
-                with pq.ParquetWriter(unfinished, read.schema_arrow, compression="zstd") as writer:
+                with pq.ParquetWriter(file, read.schema_arrow, compression="zstd") as writer:
                     for batch in read.iter_batches():
                         writer.write_batch(batch)
             rows = int(read.metadata.num_rows)
         if not put_in_place(unfinished, out):
             raise _taken(out)
+    except OSError as error:
+        error.filename = str(out)  # what was asked for, not the unfinished file or none
+        raise
     finally:
         discard(unfinished)
     return rows
@@ -69,12 +72,12 @@ def check(out: Path) -> None:
         raise _taken(out)
 
 
-def _write_csv(read: Any, path: Path) -> None:
+def _write_csv(read: Any, file: IO[bytes]) -> None:
     import pyarrow as pa
     from pyarrow import csv
 
     schema = pa.schema([(field.name, _type_in_csv(field.type)) for field in read.schema_arrow])
-    with csv.CSVWriter(path, schema, write_options=csv.WriteOptions(quoting_style="needed")) as writer:
+    with csv.CSVWriter(file, schema, write_options=csv.WriteOptions(quoting_style="needed")) as writer:
         for batch in read.iter_batches():
             columns = [_as_text(column) for column in batch.columns]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))

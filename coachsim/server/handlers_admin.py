@@ -63,7 +63,8 @@ class Backup(ApiHandler):
         try:
             await asyncio.to_thread(self.site.host.writer.backup, path)
         except (OSError, ValueError) as error:
-            raise InvalidInput(f"The backup cannot be written to {path}: {error}.", field="path") from error
+            why = getattr(error, "strerror", None) or error
+            raise InvalidInput(f"The backup cannot be written to {path}: {why}.", field="path") from error
         self.site.metrics.backed_up()
         return {"path": str(path)}
 

@@ -7,9 +7,12 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
+from tempfile import TemporaryDirectory
 
 import duckdb
+import httpx
 import pytest
 
 from coachsim import roster
@@ -152,6 +155,30 @@ def test_roster_check_and_load_without_a_server(tmp_path):
     assert cli("roster", "load", str(csv), data=data).stdout == "1 agent in the roster, 1 of them new or changed.\n"
     assert "0 of them" in cli("roster", "load", str(csv), data=data).stdout
     assert "cannot be read" in failed(cli("roster", "load", str(tmp_path / "none.csv"), data=data))
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_roster_from_standard_input(running, data):
+    csv = roster.write([*PEOPLE, replace(PEOPLE[0], agent_id="a5", name="Zoë")])
+    assert cli("roster", "check", "-", stdin=csv, env={"PYTHONUTF8": "1"}).stdout == "- is in order: 5 agents.\n"
+    with serve(data) if running else nullcontext():
+        said = cli("roster", "load", "-", data=data, stdin=csv, env={"PYTHONUTF8": "1"}).stdout
+        assert said == f"5 agents in the roster, {1 if running else 5} of them new or changed.\n"
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_systemd_is_told_when_the_server_answers_and_no_earlier(abstract, data, monkeypatch):
+    name = f"coachsim-{os.getpid()}"
+    with TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        path = f"{folder}/{name}"  # not under tmp_path, which may be longer than such a name can be
+        systemd.bind(f"\0{name}" if abstract else path)
+        systemd.settimeout(60)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}" if abstract else path)
+        with serve(data) as served:
+            told = systemd.recv(1000).decode()
+            assert httpx.get(f"{served.url}/healthz").json()["status"] == "ok"
+            assert told == f"READY=1\nSTATUS=serving {data} at {served.url}/"
+            assert served.stop() == 0
 
 
 def test_what_needs_the_log_asks_the_running_server(served: Served, tmp_path):
