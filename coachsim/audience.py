@@ -66,9 +66,11 @@ def in_scope(team: str, scope: Scope) -> bool:
 def _named(floor: FloorState, agent_id: str, scope: Scope) -> str:
     row = floor.agents.get(agent_id)
     if row is None or not in_scope(row.agent.team, scope):
-        raise UnknownAgent(f"There is no agent {agent_id!r}.", field="audience")
+        raise UnknownAgent.named(agent_id, field="audience")
     if not row.agent.active:
-        raise InactiveAgent(f"{row.agent.name} has been made inactive and receives nothing.", field="audience")
+        raise InactiveAgent(
+            f"{row.agent.name} has been made inactive and receives nothing. Leave them out.", field="audience"
+        )
     return agent_id
 
 
@@ -77,7 +79,10 @@ def _unread(floor: FloorState, message_id: int, scope: Scope) -> list[str]:
     row = floor.messages.get(message_id)
     visible = [] if row is None else [one for one in row.deliveries.values() if in_scope(one.team, scope)]
     if not visible:
-        raise UnknownMessage(f"There is no message {message_id} today.", field="audience")
+        raise UnknownMessage(
+            f"There is no message {message_id} today, or not for you to see. Choose one of the day's messages.",
+            field="audience",
+        )
     agents = [floor.agents[one.agent_id].agent for one in visible if one.read_at is None]
     found = [agent.agent_id for agent in agents if agent.active and in_scope(agent.team, scope)]
     if not found:
@@ -95,7 +100,10 @@ def _matching(floor: FloorState, wanted: Filter, scope: Scope) -> Collection[str
         for value in values:
             group = floor.groups.get((kind, value), ())
             if not any(in_scope(floor.agents[agent_id].agent.team, scope) for agent_id in group):
-                raise UnknownGroup(f"There is no {kind} {value!r}.", field="audience")
+                raise UnknownGroup(
+                    f"There is no {kind} {value!r} on the roster, or not for you to see. Check how it is written.",
+                    field="audience",
+                )
             members.update(group)
         chosen = members if chosen is None else chosen & members
     return floor.agents if chosen is None else chosen

@@ -337,7 +337,7 @@ class LocalClient:
     async def practice(self, *, speed: float | None = None, paused: bool | None = None) -> Json:
         """Changes the pace of a practice floor; ``NotFound`` on a live one."""
         if self._practice is None:
-            raise NotFound("This floor is live: its clock is the wall's.")
+            raise NotFound("This floor is live: its clock is the wall's. Ask a practice floor.")
         await self._practice.set_pace(speed=speed, paused=paused, actor=self._actor)
         return self._answer(floor_notice(self._host))
 

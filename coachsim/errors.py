@@ -61,6 +61,11 @@ class UnknownAgent(NotFound):
 
     code = "unknown_agent"
 
+    @classmethod
+    def named(cls, agent_id: str, *, field: str = "agent_id") -> UnknownAgent:
+        """The error for one of this id. Whether there is one outside the caller's teams it does not say."""
+        return cls(f"There is no agent {agent_id!r} on the roster, or not for you to see. Check the id.", field=field)
+
 
 class UnknownGroup(NotFound):
     """A campaign, list, team or queue that no agent the caller can see belongs to."""

@@ -367,7 +367,7 @@ class Floor(Scheduling):
         if delivery is None:
             raise UnknownMessage("This message is not in your list any more. Nothing was confirmed.")
         if not self.messages[message_id].message.ack_required:
-            raise AcknowledgementNotAsked("This message does not ask to be confirmed.")
+            raise AcknowledgementNotAsked("This message does not ask to be confirmed. Reading it is enough.")
         if delivery.read_at is None:
             raise NotReadYet("Read the message before you confirm it.")
         if delivery.acknowledged_at is not None:
@@ -399,13 +399,15 @@ class Floor(Scheduling):
     def _known(self, agent_id: str) -> AgentRow:
         row = self.agents.get(agent_id)
         if row is None:
-            raise UnknownAgent(f"There is no agent {agent_id!r}.", field="agent_id")
+            raise UnknownAgent.named(agent_id)
         return row
 
     def _active(self, agent_id: str) -> AgentRow:
         row = self.agents.get(agent_id) or self._known(agent_id)
         if not row.agent.active:
-            raise InactiveAgent(f"{row.agent.name} has been made inactive.", field="agent_id")
+            raise InactiveAgent(
+                f"{row.agent.name} has been made inactive. An admin can change that in the roster.", field="agent_id"
+            )
         return row
 
     def _present(self, agent_id: str) -> AgentRow:

@@ -279,7 +279,7 @@ class FloorHost:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise LogUnavailable("The floor has been closed.")
+            raise LogUnavailable("The floor has been closed. Open it again first.")
         if self._recovery is not None:
             raise LogUnavailable(self._faults.get("log", "The log cannot be written just now. Try again in a moment."))
 

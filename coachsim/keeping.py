@@ -189,7 +189,7 @@ async def pseudonym(
             return pending.new_id
     row = host.floor.agents.get(agent_id)
     if row is None:
-        raise UnknownAgent(f"There is no agent {agent_id!r}.", field="agent_id")
+        raise UnknownAgent.named(agent_id)
     if row.agent.active:
         raise AgentInUse(f"{agent_id} is active. Make the agent inactive in the roster first.", field="agent_id")
     if await asyncio.to_thread(_is_in_open_day, host.writer, agent_id):

@@ -126,7 +126,7 @@ class Practice:
         Raises ``UnknownAgent``, or ``SeatTaken`` where somebody else has the seat.
         """
         if agent_id not in self._engine.plan.keys:
-            raise UnknownAgent(f"There is no agent {agent_id!r}.", field="agent_id")
+            raise UnknownAgent.named(agent_id)
         async with self._seating:
             taken_by = self.seats.get(agent_id)
             if taken_by == holder:

@@ -19,6 +19,8 @@ from coachsim.errors import (
     InvalidInput,
     RequestReused,
     TooLate,
+    UnknownGroup,
+    UnknownMessage,
     UnknownSchedule,
 )
 from coachsim.models import (
@@ -111,7 +113,9 @@ class Scheduling(FloorState):
         """
         row = self.schedules.get(schedule_id)
         if row is None or not may_see(row, actor, scope):
-            raise UnknownSchedule(f"There is no scheduled message {schedule_id}.")
+            raise UnknownSchedule(
+                f"There is no scheduled message {schedule_id}, or not for you to see. Choose one of those that wait."
+            )
         if row.status is ScheduleStatus.RELEASED:
             raise TooLate("It has gone out already, and a sent message cannot be taken back.")
         if row.status is not ScheduleStatus.SCHEDULED:
@@ -329,3 +333,7 @@ def reachable(floor: FloorState, audience: Audience, scope: Scope) -> list[str]:
         return resolve(floor, audience, scope)
     except EmptyAudience:
         raise EmptyAudience("Nobody matches whom it was for any more.") from None
+    except UnknownGroup:
+        raise UnknownGroup("A group that it was for has nobody any more whom its sender may send to.") from None
+    except UnknownMessage:
+        raise UnknownMessage("The message that it reminds of is not one of today any more.") from None

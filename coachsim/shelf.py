@@ -68,7 +68,9 @@ class Shelf:
     def _newest(self, asker: str, template_id: int) -> Version:
         versions = self._versions.get(template_id)
         if versions is None or not _sees(asker, versions[-1]):
-            raise UnknownTemplate(f"There is no template {template_id}.")
+            raise UnknownTemplate(
+                f"There is no template {template_id}, or not for you to see. Choose one that is listed."
+            )
         return versions[-1]
 
     # --- decisions ---

@@ -190,7 +190,7 @@ def deliveries(floor: FloorState, message_id: int, scope: Scope) -> list[Json]:
 
 def unknown_message(message_id: int) -> UnknownMessage:
     """The answer for a message that does not exist or has no recipient in scope."""
-    return UnknownMessage(f"There is no message {message_id}.")
+    return UnknownMessage(f"There is no message {message_id}, or not for you to see. Choose one of the day's messages.")
 
 
 def delivery_view(floor: FloorState, one: Delivery) -> Json:

@@ -248,7 +248,7 @@ class LogWriter:
         """A connection for reading, of its own; close it after use. Use few at a time, and off the event loop."""
         with self._work:
             if self._closing or self._failure is not None:
-                raise LogUnavailable(self._failure or "The log has been closed.")
+                raise LogUnavailable(self._failure or "The log has been closed. Open it again first.")
             cursor = self._connection.cursor()
             self._cursors.add(cursor)
             return cursor

@@ -12,6 +12,7 @@ from coachsim.when import whole
 MAX_CHASE_MIN = 8 * 60
 MAX_CHASES = 5
 _MINUTE = 60_000_000
+_SHAPES = 'An audience is {"agents": […]}, {"filter": {…}}, {"everyone": true} or {"unread_of": id}.'
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Audience:
         """
         if not isinstance(data, dict) or len(data) != 1:
             raise InvalidInput(
-                'An audience is {"agents": […]}, {"filter": {…}}, {"everyone": true} or {"unread_of": id}.',
+                _SHAPES,
                 field="audience",
             )
         (kind, value), *_ = data.items()
@@ -102,9 +103,11 @@ class Audience:
             case "filter" if isinstance(value, dict):
                 for name in value:
                     if name not in (*GROUP_KINDS, "state"):
-                        raise InvalidInput(f"A filter knows no {name!r}.", field="audience")
+                        raise InvalidInput(
+                            f"A filter knows no {name!r}; it has {', '.join(GROUP_KINDS)} and state.", field="audience"
+                        )
                 return cls(filter=Filter(**{name: _strings(values, name) for name, values in value.items()}))
-        raise InvalidInput(f"An audience cannot have {kind!r} with this value.", field="audience")
+        raise InvalidInput(f"An audience cannot have {kind!r} with this value. {_SHAPES}", field="audience")
 
     def to_json(self) -> dict[str, Any]:
         """The shape that ``from_json`` reads."""
@@ -176,7 +179,9 @@ class Draft:
         object.__setattr__(self, "body", clean_text(self.body, what="message", field="body", limit=MAX_BODY))
         clean_text(self.request_id, what="request_id", field="request_id", limit=MAX_REQUEST_ID)
         if len(self.request_id) > MAX_REQUEST_ID:  # it is kept as it is given, blanks around it included
-            raise InvalidInput(f"The request_id has more than {MAX_REQUEST_ID} characters.", field="request_id")
+            raise InvalidInput(
+                f"The request_id has more than {MAX_REQUEST_ID} characters. Shorten it.", field="request_id"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,9 @@ def check_host(handler: web.RequestHandler) -> None:
     except ValueError:  # brackets that are not closed
         name = None
     if not is_loopback(name or ""):
-        raise Refusal(403, "This server answers to its own machine only.")
+        raise Refusal(
+            403, "This server answers to its own machine only. For others, an admin puts a proxy in front of it."
+        )
 
 
 def check_rate(handler: web.RequestHandler, caller: Caller | None) -> None:
@@ -197,7 +199,7 @@ class ApiHandler(FrontHandler):
             await super().prepare()
             endpoint = self.endpoints.get(self.request.method or "")
             if endpoint is None:
-                raise MethodNotAllowed(f"There is no {self.request.method} here.")
+                raise MethodNotAllowed(f"There is no {self.request.method} here; use {' or '.join(self.endpoints)}.")
             endpoint.check(
                 self.caller, from_here=endpoint.near and self.from_here, practice=self.site.practice is not None
             )
@@ -283,7 +285,7 @@ class NoSuchApi(ApiHandler):
 
     async def prepare(self) -> None:
         """404 for everyone: it has no line in the access table."""
-        self.fail(NotFound("There is no such address in the API."))
+        self.fail(NotFound("There is no such address in the API. Those that there are stand in api.yaml."))
 
 
 def explained(handler: web.RequestHandler, status: int, kwargs: dict[str, Any]) -> tuple[str, str]:

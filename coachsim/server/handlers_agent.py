@@ -22,7 +22,7 @@ class AgentStateOf(ApiHandler):
         """Sets a state: one's own, that of one's seat, or, as telephony, anybody's."""
         account = self.who.account
         if (self.seat is not None or "telephony" not in account.roles) and agent_id != self.agent_id:
-            raise UnknownAgent(f"There is no agent {agent_id!r}.", field="agent_id")
+            raise UnknownAgent.named(agent_id)
         body = parse(StateBody, self.request.body)
         host = self.site.host
         await host.do(Floor.set_state, agent_id, AgentState(body.state), reason=body.reason, actor=account.name)

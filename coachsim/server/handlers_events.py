@@ -35,5 +35,5 @@ class Events(ApiHandler):
         if value is None:
             return None
         if not (value.isascii() and value.isdigit() and len(value) <= 19 and int(value) <= MAX_ID):
-            raise InvalidInput(f"{value[:30]!r} is no event id.", field="after")
+            raise InvalidInput(f"{value[:30]!r} is no event id. Use an as_of, or the id of a frame.", field="after")
         return int(value)

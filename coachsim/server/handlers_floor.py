@@ -37,7 +37,9 @@ class Agents(ApiHandler):
         """The agents in scope that match the filters."""
         given = {name: self.get_query_arguments(name) for name in self.request.query_arguments}
         if unknown := given.keys() - {*_FILTERS, "q"}:
-            raise InvalidInput(f"There is no filter {min(unknown)!r}.", field=min(unknown))
+            raise InvalidInput(
+                f"There is no filter {min(unknown)!r}; use {', '.join(_FILTERS)} or q.", field=min(unknown)
+            )
         for state in given.get("state", ()):
             if state not in tuple(AgentState):
                 raise InvalidInput(f"There is no state {state!r}; use logged_in, break or logged_out.", field="state")

@@ -35,7 +35,7 @@ class PseudonymOf(ApiHandler):
 
 def _keeping(handler: ApiHandler) -> Keeping:
     if handler.site.keeping is None:
-        raise NotFound("A practice floor keeps nobody's record, and has no archive.")
+        raise NotFound("A practice floor keeps nobody's record, and has no archive. Ask a live floor.")
     return handler.site.keeping
 
 

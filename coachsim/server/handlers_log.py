@@ -52,5 +52,5 @@ def _seq(given: str | None) -> int | None:
     if given is None:
         return None
     if not (given.isascii() and given.isdigit() and len(given) < 20 and int(given) <= MAX_ID):
-        raise InvalidInput(f"{given[:30]!r} is no number of an event.", field="as_of")
+        raise InvalidInput(f"{given[:30]!r} is no number of an event. Use the as_of of another table.", field="as_of")
     return int(given)

@@ -49,4 +49,4 @@ class Seat(ApiHandler):
         scope = self.who.account.scope
         row = self.site.host.floor.agents.get(agent_id)
         if row is None or not row.agent.active or (scope is not None and row.agent.team not in scope):
-            raise UnknownAgent(f"There is no agent {agent_id!r}.", field="agent_id")
+            raise UnknownAgent.named(agent_id)

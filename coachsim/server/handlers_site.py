@@ -167,7 +167,7 @@ class Password(PageHandler):
         try:
             new = checked_password(self.get_body_argument("new_password", "", strip=False))
             if new != self.get_body_argument("repeat", "", strip=False):
-                raise InvalidInput("The two new passwords differ.")
+                raise InvalidInput("The two new passwords differ. Type the same one twice.")
             account = await self.check_password(name, self.get_body_argument("password", "", strip=False)[:1_000])
         except CoachsimError as error:
             self.refuse("password.html", error)
@@ -187,7 +187,7 @@ class Setup(PageHandler):
         if wanted is None or self.site.accounts.list():
             raise Refusal(404, "This server is set up already. Sign in.")
         if not hmac.compare_digest(given.encode(), wanted.encode()):
-            raise Refusal(403, "This link is not the one that the server printed at its start.")
+            raise Refusal(403, "This link is not the one that the server printed at its start. Copy the whole of that.")
         return True
 
     async def get(self) -> None:

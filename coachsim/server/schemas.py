@@ -119,20 +119,20 @@ def parse(model: type[Body], raw: bytes) -> Body:
     try:
         data = json.loads(raw) if raw.strip() else {}
     except (ValueError, RecursionError):
-        raise InvalidInput("The body is not JSON.") from None
+        raise InvalidInput("The body is not JSON. Send a JSON object.") from None
     try:
         return model.model_validate(data)
     except ValidationError as error:
         raise _explained(error) from None
     except RecursionError:
-        raise InvalidInput("The body is nested too deeply.") from None
+        raise InvalidInput("The body is nested too deeply. Send what api.yaml describes.") from None
 
 
 def id_in_path(given: str, field: str) -> int:
     """An id that stands in an address; ``InvalidInput`` for what is none."""
     digits = given.lstrip("0") or "0"
     if not (given.isascii() and given.isdigit() and len(digits) < 20 and int(digits) <= MAX_ID):
-        raise InvalidInput(f"{given[:30]!r} is no {field.replace('_', ' ')}.", field=field)
+        raise InvalidInput(f"{given[:30]!r} is no {field.replace('_', ' ')}. Use the number that it has.", field=field)
     return int(digits)
 
 
@@ -140,9 +140,9 @@ def _explained(error: ValidationError) -> InvalidInput:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"]) or None
     if first["type"] == "extra_forbidden":
-        return InvalidInput(f"There is no field {field!r} here.", field=field)
+        return InvalidInput(f"There is no field {field!r} here. Leave it out.", field=field)
     if first["type"] == "missing":
-        return InvalidInput(f"The field {field!r} is missing.", field=field)
+        return InvalidInput(f"The field {field!r} is missing. Give it too.", field=field)
     if field is None:
         return InvalidInput("The body has to be a JSON object.")
     return InvalidInput(f"{field}: {first['msg']}.", field=field)

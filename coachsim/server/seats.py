@@ -55,7 +55,9 @@ class Seats:
     def check(self) -> Practice:
         """The practice; ``NotFound`` on a live floor."""
         if self._practice is None:
-            raise NotFound("This floor is live: it has no seats to take, and its clock is the wall's.")
+            raise NotFound(
+                "This floor is live: it has no seats to take, and its clock is the wall's. Ask a practice floor."
+            )
         return self._practice
 
     def sit(self, agent_id: str, caller: Caller) -> str:

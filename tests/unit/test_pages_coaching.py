@@ -13,7 +13,7 @@ import pytest
 
 from coachsim.client import LocalClient
 from coachsim.days import to_datetime, to_iso
-from coachsim.errors import InvalidInput, ServerUnavailable
+from coachsim.errors import InvalidInput, ServerUnavailable, UnknownAgent
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
 from coachsim.models import AgentState
@@ -111,7 +111,7 @@ async def test_advice_is_told_for_the_confirmation_that_asked_for_it(browser) ->
     assert told["advice"]["now"]["read_rate"] == 0
     browser.press("ask_advice", ticket="t2", audience={"agents": ["nobody"]}, priority="normal", by=None)
     told = await browser.wait_for("advised", lambda data: data["ticket"] == "t2")
-    assert told["advice"] == {"error": "There is no agent 'nobody'."}
+    assert told["advice"] == {"error": UnknownAgent.named("nobody").message}
 
 
 async def test_a_message_is_scheduled_on_the_floors_clock_shown_and_withdrawn(browser, host) -> None:

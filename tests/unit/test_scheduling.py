@@ -111,7 +111,7 @@ def test_the_senders_rights_are_those_of_the_moment_it_goes_out():
     disabled = desk.schedule("a1", actor="gone")
     (sent,) = sent_of(desk.wait(HOUR))
     assert (sent.schedule_id, sent.agent_ids) == (narrowed, ("a3", "a4"))
-    assert why_not(desk, lost) == "There is no team 'Blue'."
+    assert why_not(desk, lost) == "A group that it was for has nobody any more whom its sender may send to."
     assert why_not(desk, disabled) == "The account is disabled."
 
 
@@ -276,6 +276,16 @@ def test_a_reminder_can_be_scheduled_for_a_time_but_not_for_an_event():
     desk.read("a2")
     desk.wait(HOUR)
     assert why_not(desk, scheduled) == "Nobody matches whom it was for any more."
+
+
+def test_a_reminder_of_a_message_that_the_night_has_taken_says_so():
+    desk = Desk()
+    desk.log_in("a1", "a2")
+    first = desk.send("a1", "a2")
+    after = desk.floor.day.ends_at + 1
+    scheduled = desk.schedule(audience=Audience(unread_of=first), when=When(release_at=after))
+    desk.wait(after - desk.now)
+    assert why_not(desk, scheduled) == "The message that it reminds of is not one of today any more."
 
 
 def test_a_time_to_confirm_by_lies_after_the_release():
