@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from coachsim.errors import InvalidInput, UnknownSchedule
 from coachsim.server.base import ApiHandler
-from coachsim.server.schemas import MAX_ID, ScheduleBody, parse
+from coachsim.server.schemas import ScheduleBody, id_in_path, parse
 
 Json = dict[str, Any]
 
@@ -29,8 +28,4 @@ class ScheduleOf(ApiHandler):
 
     async def on_delete(self, schedule_id: str) -> Json:
         """Withdraws it."""
-        if not (schedule_id.isascii() and schedule_id.isdigit()):
-            raise InvalidInput(f"{schedule_id[:30]!r} is no number of a scheduled message.", field="schedule_id")
-        if len(schedule_id) > len(str(MAX_ID)):
-            raise UnknownSchedule(f"There is no scheduled message {schedule_id[:30]}.")
-        return await self.site.client(self.who).withdraw(int(schedule_id))
+        return await self.site.client(self.who).withdraw(id_in_path(schedule_id, "schedule_id"))

@@ -8,6 +8,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
+from coachsim.server.schemas import MAX_ID
 from tests.serving import Served
 
 GOOD = {"audience": {"agents": ["a1"]}, "body": "Hello", "request_id": "good"}
@@ -145,6 +146,22 @@ def test_other_bad_requests_are_refused_with_a_sentence(shared: Served, method, 
         answer = client.request(method, path, json=body)
     assert answer.status_code == status, answer.text
     assert answer.json()["error"]["message"].endswith((".", ")"))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "field", "code"),
+    [
+        ("DELETE", "/api/schedules/{}", "schedule_id", "unknown_schedule"),
+        ("GET", "/api/messages/{}/deliveries", "message_id", "unknown_message"),
+        ("GET", "/api/templates/{}", "template_id", "unknown_template"),
+    ],
+)
+def test_a_number_in_an_address_is_read_alike_everywhere(shared: Served, method, path, field, code):
+    with shared.client("sup") as sup:
+        for number in ("0", "007", "0" * 30 + "7", str(MAX_ID)):
+            refused(sup.request(method, path.format(number)), 404, code)
+        for none in (str(MAX_ID + 1), "9" * 19, "1" * 100, "-1", "1.5", "x", "%C2%B2"):
+            assert refused(sup.request(method, path.format(none)), 422, "invalid_input")["field"] == field
 
 
 def test_a_body_beyond_all_measure_is_refused(shared: Served):
