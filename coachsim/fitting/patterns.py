@@ -173,8 +173,7 @@ def _lengths(seen: Attendance, starts: _Starts, part: Ints) -> list[_Group]:
     as those of other starts that are over and were longer, but eight hours at least.
     """
     over, still = part[starts.over[part]], part[~starts.over[part]]
-    longest = starts.length[over].max() + _LONGER_MIN if len(over) else 0.0
-    beyond = still[starts.length[still] > longest]
+    beyond = still[starts.length[still] > starts.length[over].max() + _LONGER_MIN] if len(over) else still
     many = len(over) + len(beyond)
     found = [
         _Group(over[places], len(places) / many, *middle_and_spread(starts.length[over[places]]))

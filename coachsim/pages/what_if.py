@@ -118,7 +118,8 @@ class WhatIfPage(Page):
                 self._tell("refused", {"number": number, "names": self._names(), "sentence": error.message})
             return
         if found is not None and number == self._chosen:
-            self._opened, self._choices = found, offered | {"attention_note": found.attention}
+            notes = {"attention_note": found.attention, "silent": found.silent}
+            self._opened, self._choices = found, offered | notes
             self._tell_scenario()
 
     async def _open(self, number: int) -> Opened | None:

@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 WAIT = (
     "Learning from the log of this floor: its shifts, its breaks, and how its people read. That can take half a minute."
 )
+SILENT = (
+    "Nothing has been sent to these agents yet, so there is nothing to read or to miss. Choose another scenario, or"
+    " come back when something has been sent."
+)
 MOST_DAYS, MOST_DELIVERIES = 14, 40_000
 """So many days are learned from, or as many as have so many deliveries: to learn from all takes minutes."""
+_EARLIER = "nothing has been sent today yet, so this is the last day on which something was: "
 _SEES_THE_LOG = {"supervisor", "analyst"}
 
 
 async def opened() -> Opened:
-    """The floor on its newest day, within the visitor's teams.
+    """The floor on its newest day on which anything was sent, within the visitor's teams.
 
     Raises ``NotEnoughEvidence``, ``NotSignedIn``, ``Forbidden`` and what else asking a server raises.
     """
@@ -41,9 +46,11 @@ async def opened() -> Opened:
     except NotSignedIn as error:
         raise told(error) from error
     learned = await asyncio.to_thread(_learned, float(floor["toast_seconds"]))
-    about = f"{_of_teams(me['teams'])}{learned.scenario.description}"
+    teams = _of_teams(me["teams"])
+    earlier = "" if learned.day == floor["day"] else _EARLIER if teams else _EARLIER.capitalize()
+    about = f"{teams}{earlier if learned.scenario.messages else ''}{learned.scenario.description}"
     attention = f"How people notice and read, learned from {learned.fitted.stands_on}." if learned.fitted else ASSUMED
-    return Opened(learned.scenario, learned.agents, about, attention, learned.roster_csv)
+    return Opened(learned.scenario, learned.agents, about, attention, learned.roster_csv, SILENT)
 
 
 def _of_teams(teams: Any) -> str:
@@ -60,7 +67,10 @@ def _learned(toast_seconds: float) -> Learned:
     source = LogSource(os.environ["COACHSIM_URL"])
     try:
         first, last = _days(source.index())
-        return scenario_of(source.log(first, last), days=MOST_DAYS, policy=_policy(toast_seconds))
+        log = source.log(first, last)
+        sent_on = log.sql("SELECT DISTINCT day FROM messages ORDER BY day")["day"].tolist()
+        day = sent_on[-1] if sent_on else None
+        return scenario_of(log, day=day, days=MOST_DAYS, policy=_policy(toast_seconds))
     finally:
         source.close()
 

@@ -25,6 +25,11 @@ ASSUMED = (
     " your own floor."
 )
 
+SILENT = (
+    "This scenario sends no message, so there is nothing to read or to miss. Choose another, or add a message to its"
+    " file."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -40,13 +45,15 @@ class Offer:
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A scenario with the ``agents`` of its floor. ``about`` says what it stands on, ``attention`` what its numbers of
-    that do; ``roster`` is a roster file that it needs and that is nowhere yet."""
+    that do, ``silent`` what to do where it sends nothing; ``roster`` is a roster file that it needs and that is nowhere
+    yet."""
 
     scenario: Scenario
     agents: tuple[Agent, ...]
     about: str
     attention: str = ASSUMED
     roster: str | None = None
+    silent: str = SILENT
 
 
 def folders(given: Path | str | None = None) -> list[Path]:

@@ -240,6 +240,7 @@ async def test_in_the_dark_days_without_a_reader_without_a_message_and_a_broken_
     await expect(page.get_by_text("This scenario sends no message")).to_be_visible()
     await expect(page.get_by_role("slider", name="Send at")).to_have_count(0)
     await expect(page.get_by_role("article", name="Lost unread")).to_contain_text("nothing was sent")
+    await expect(page.get_by_text("Nothing was sent, so nothing could be missed.")).to_be_visible()
     await page.context.close()
 
 

@@ -8,6 +8,7 @@ import tomllib
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -50,24 +51,35 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture
 def opens(served: Served, monkeypatch: pytest.MonkeyPatch) -> Opens:
     """Opens the page as its kernel would for a visitor, once its first scenario is there."""
-    monkeypatch.setattr("coachsim.pages.what_if._chart_script", lambda: "export default {}")
     monkeypatch.setenv("COACHSIM_URL", served.url)
 
     @asynccontextmanager
     async def opened(name: str) -> AsyncIterator[Browser]:
         monkeypatch.setenv("HTTP_X_COACH_TICKET", make_ticket(served.data, name)[1])
-        page = WhatIfPage()
-        browser = Browser(page)
-        browser.press("page_ready")
-        first = await browser.wait_for("scenario")
-        # It is the last one, and nothing was asked of the server for it.
-        assert (first["name"], first["names"][-1]) == ("Weekday", TODAY)
-        assert first["choices"]["attention_note"] == ASSUMED
-        yield browser
-        await page.close_page()
-        page.close()
+        async with of_kernel() as browser:
+            yield browser
 
     return opened
+
+
+@pytest.fixture(autouse=True)
+def no_chart_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coachsim.pages.what_if._chart_script", lambda: "export default {}")
+
+
+@asynccontextmanager
+async def of_kernel() -> AsyncIterator[Browser]:
+    """The page of the kernel that the environment speaks of, once its first scenario is there."""
+    page = WhatIfPage()
+    browser = Browser(page)
+    browser.press("page_ready")
+    first = await browser.wait_for("scenario")
+    # It is the last one, and nothing was asked of the server for it.
+    assert (first["name"], first["names"][-1]) == ("Weekday", TODAY)
+    assert first["choices"]["attention_note"] == ASSUMED
+    yield browser
+    await page.close_page()
+    page.close()
 
 
 async def choose(browser: Browser, ends: str) -> dict:
@@ -121,6 +133,45 @@ async def test_a_supervisor_of_one_team_has_that_team_and_it_is_said(opens: Open
         assert told["description"].startswith("Only your team Team 1: 12 agents on ")
         labels = [one["label"] for one in told["choices"]["audiences"]]
         assert labels[0] == "Everyone · 12" and "Team 2 · 12" not in labels
+
+
+async def test_before_anything_is_sent_today_it_is_the_last_day_with_messages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    people = floor_of(live_past(tmp_path))
+    add_account(tmp_path, "phones", "telephony")
+    for name, teams in (("sup", None), ("one", ["Team 1"])):
+        add_account(tmp_path, name, "supervisor", teams=teams)
+    with serve(tmp_path, people=people) as running:
+        with running.client("phones") as phones, running.client("sup") as sup:
+            phones.put(f"/api/agents/{people[0].agent_id}/state", json={"state": "logged_in"})  # the day has begun
+            today = sup.get("/api/floor").json()["day"]
+        monkeypatch.setenv("COACHSIM_URL", running.url)
+        for name, begins in (
+            ("sup", "Nothing has been sent today yet, so this is the last day on which something was: 24 agents on "),
+            ("one", "Only your team Team 1: nothing has been sent today yet, so this is the last day on which "),
+        ):
+            monkeypatch.setenv("HTTP_X_COACH_TICKET", make_ticket(tmp_path, name)[1])
+            async with of_kernel() as browser:
+                told = await choose(browser, "scenario")
+                assert told["description"].startswith(begins)
+                on = re.findall(r"agents on (\S+);", told["description"])
+                assert on and on[0] < today and len(told["choices"]["messages"]) == 12
+
+
+async def test_a_floor_on_which_nothing_was_ever_sent_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    add_account(tmp_path, "phones", "telephony")
+    add_account(tmp_path, "sup", "supervisor", teams=None)
+    with serve(tmp_path) as running:
+        with running.client("phones") as phones:
+            phones.put("/api/agents/a1/state", json={"state": "logged_in"})
+        monkeypatch.setenv("COACHSIM_URL", running.url)
+        monkeypatch.setenv("HTTP_X_COACH_TICKET", make_ticket(tmp_path, "sup")[1])
+        async with of_kernel() as browser:
+            told = await choose(browser, "scenario")
+            assert told["description"].startswith("4 agents on ")
+            assert told["choices"]["silent"].startswith("Nothing has been sent to these agents yet")
+            assert "file" not in told["choices"]["silent"]
 
 
 async def test_what_cannot_be_learned_is_a_sentence(opens: Opens, served: Served):

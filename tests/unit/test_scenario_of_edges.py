@@ -167,6 +167,15 @@ def test_a_day_on_which_the_floor_was_closed_is_no_absence(tmp_path):
 # --- few and nobody ---
 
 
+def test_the_first_who_logs_in_is_a_floor_at_that_very_moment(tmp_path):
+    desk = Desk()
+    desk.log_in("a1")
+    learned = paper(tmp_path, desk)
+    assert desk.events[-1].happened_at == desk.now, "nothing has happened since"
+    assert learned.assumed == ("absence", "lengths")
+    assert [shift.length_h for shift in learned.scenario.shifts] == [8.0]
+
+
 def test_nobody_on_the_floor_and_nobody_on_the_roster_are_refused_in_a_sentence(tmp_path):
     with simulate(scenario(floor={"agents": 5}, absence=1.0), seed=1) as log, pytest.raises(NotEnoughEvidence) as said:
         scenario_of(log)
