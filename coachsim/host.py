@@ -313,8 +313,8 @@ class FloorHost:
         if moved:
             direction = "forward" if moved > 0 else "back"
             sentence = (
-                f"The server's clock jumped {direction} by {abs(moved) // SECOND} s. The clear-down waits until the"
-                " clocks have agreed for 10 minutes, or until an admin clears down by hand."
+                f"The server's clock jumped {direction} by {abs(moved) // SECOND} s. A clear-down that is due waits"
+                " until the clocks have agreed for 10 minutes, or until an admin clears down by hand."
             )
             _logger.warning(sentence)
             self._set_fault("clock", sentence)

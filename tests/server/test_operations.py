@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import configparser
+import errno
 import os
 import re
 import shlex
@@ -325,6 +326,23 @@ def shown(text: str) -> str:
 def same(text: str, line: str) -> bool:
     """Whether the documented line is that text, or its beginning with an ellipsis for the rest."""
     return text == line or (line.endswith(" …") and text.startswith(line.removesuffix("…").rstrip()))
+
+
+def test_every_sentence_to_search_for_is_one_that_coachsim_says(repository: Path, doc: str):
+    section = doc.partition("## What to do when …")[2].partition("\n## ")[0]
+    openings = re.findall(r"^\*\*… [^*]+\*\* \((.+?)\)\. ", section, re.MULTILINE | re.DOTALL)
+    quoted = [text for opening in openings for text in re.findall(r"`([^`]+)`", opening) if "_" not in text]
+    assert len(quoted) >= 9
+    said = [os.strerror(errno.ENOSPC), "systemctl start", "Job for coachsim.service failed"]
+    for file in (repository / "coachsim").rglob("*.py"):
+        for each in ast.walk(ast.parse(read(file))):
+            if isinstance(each, ast.Constant) and isinstance(each.value, str):
+                said.append(each.value)
+            elif isinstance(each, ast.JoinedStr):
+                said.append("".join(part.value if isinstance(part, ast.Constant) else "…" for part in each.values))
+    for text in quoted:
+        sought = text.replace("\n", " ").strip("… ")
+        assert any(sought in each for each in said), f"nothing says: {text}"
 
 
 def test_every_option_is_in_the_data_dictionary(repository: Path):
