@@ -15,6 +15,8 @@ BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 COMPILE = $(BIN)/python -m compileall -qq -j 0 "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 # The script that draws charts is made once too: 4 s that the first visitor of a page with charts need not wait.
 CHARTS = $(BIN)/python -m coachsim.charts.offline || true
+# JupyterLab asks each newcomer whether it may fetch its news from outside, over the page that they look at.
+QUIET_LAB = $(BIN)/jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements >/dev/null 2>&1 || true
 ifdef UV
 INSTALL := uv pip install --quiet --python $(BIN)/python
 else
@@ -112,6 +114,7 @@ $(VENV)/.has-notebooks: $(VENV)/.has-python $(PROJECT)
 	@$(INSTALL) -c constraints.txt -e '.[notebooks]'
 	@$(COMPILE)
 	@$(CHARTS)
+	@$(QUIET_LAB)
 	@touch $@ $(VENV)/.has-coachsim
 
 $(VENV)/.has-docs: $(VENV)/.has-python $(PROJECT)

@@ -9,6 +9,7 @@ from typing import Any
 import anywidget
 
 from coachsim.pages.board import Json
+from coachsim.pages.home import Home
 
 _HERE = Path(__file__).parent
 _COLUMNS = (
@@ -33,7 +34,8 @@ class AgentGrid(anywidget.AnyWidget):
         self.search = ""
         self._source = source
         self._told = 0
-        self.on_msg(self._heard)
+        home = Home()
+        self.on_msg(lambda *said: home.answer(self._heard, *said))
 
     def set_state(self, sync_data: Json) -> None:
         """Browsers set nothing here: what they report comes as messages."""

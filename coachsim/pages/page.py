@@ -12,6 +12,7 @@ from ipyvuetify.VuetifyTemplate import VuetifyTemplate
 
 from coachsim.errors import CoachsimError
 from coachsim.pages.board import Json
+from coachsim.pages.home import Home
 
 _HERE = Path(__file__).parent
 _logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Page(VuetifyTemplate):
 
     def __init__(self, **traits: Any) -> None:
         self._jobs: set[asyncio.Task[None]] = set()
+        self._home = Home()
         super().__init__(**traits)
 
     # --- to the browser ---
@@ -70,6 +72,9 @@ class Page(VuetifyTemplate):
         """Browsers set nothing here: what they report comes as events."""
 
     def _handle_event(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        self._home.answer(self._answer, content)
+
+    def _answer(self, content: Any) -> None:
         try:
             name = content.get("event") if isinstance(content, dict) else None
             if name not in self.events or "create_widget" in content or "update_ref" in content:

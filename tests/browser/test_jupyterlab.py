@@ -57,3 +57,21 @@ async def test_an_agent_is_chosen_and_told_from_a_notebook(code, lab, tmp_path, 
             "0 of 1 read · 0 notified, not read · 1 not yet notified"
         )
         await expect(page.get_by_role("region", name="Today")).to_contain_text("1 message")
+        await card(page, "Told from a notebook.").get_by_role("button").first.click()  # who got it, asked for anew
+        await expect(card(page, "Told from a notebook.").get_by_text("Ann Ames").last).to_be_visible()
+        await expect(page.get_by_text("Something went wrong")).to_have_count(0)
+
+
+async def test_in_a_dark_jupyterlab_the_light_page_has_light_controls_and_its_own_words(lab, tmp_path, browser):
+    settings = tmp_path / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "themes.jupyterlab-settings").write_text('{"theme": "JupyterLab Dark"}', encoding="utf-8")
+    (tmp_path / "agents.csv").write_text(roster.write(PEOPLE), encoding="utf-8")
+    async with shown_in(lab, tmp_path, browser, IN_THE_KERNEL) as page:
+        await is_live(page)
+        await expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "false")
+        tick = page.get_by_role("checkbox", name="ask to confirm")
+        await expect(tick).to_have_css("color-scheme", "light")
+        search = page.get_by_role("searchbox", name="Search agents")
+        faint = await search.evaluate("field => getComputedStyle(field, '::placeholder').color")
+        assert faint == "rgb(102, 113, 128)"
