@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +80,7 @@ def reader(tmp_path: Path, repository: Path) -> Iterator[Reader]:
 def test_every_block_is_run_in_the_order_of_the_paper(paper: str, reader: Reader) -> None:
     if paper in GIVEN:
         GIVEN[paper](reader)
+    put_into_git(reader.folder)
     said = ""
     for block in blocks(read(paper)):
         if block.language == "sh":
@@ -86,6 +89,21 @@ def test_every_block_is_run_in_the_order_of_the_paper(paper: str, reader: Reader
             said = reader.python(block, paper)
         elif block.language == "text":
             assert printed(said, block.text), f"{paper}, line {block.line}: not what is printed, which is\n{said}"
+    left = git(reader.folder, "status", "--porcelain", "--untracked-files=all")
+    assert left == "", f"{paper} leaves in its reader's clone what git does not ignore:\n{left}"
+
+
+def put_into_git(folder: Path) -> None:
+    """Makes the reader's folder the clone that it would be."""
+    shutil.copy2(REPOSITORY / ".gitignore", folder)
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+
+
+def git(folder: Path, *command: str) -> str:
+    done = subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, check=True, timeout=60)
+    # What has been added is as it was in the clone.
+    return "\n".join(line for line in done.stdout.splitlines() if not line.startswith("A "))
 
 
 def left_out(line: str) -> bool:
