@@ -42,7 +42,7 @@ async def page(server, browser, page_log) -> Page:
     page_log.watch(context)
     page = await context.new_page()
     await page.goto(server.url)
-    await page.get_by_role("button", name="Enter as supervisor", exact=True).click()
+    await page.get_by_role("button", name="Enter as supervisor").first.click()
     await expect(page.get_by_text("You are in as supervisor.")).to_be_visible()
     await page.goto(f"{server.url}/coaching")
     await expect(page.get_by_role("status", name="Connection")).to_have_text("live", timeout=90_000)

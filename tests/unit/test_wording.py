@@ -9,6 +9,7 @@ import pytest
 
 from coachsim.models import GROUP_KINDS, AgentState, Filter
 from coachsim.wording import KINDS, STATES, filter_text
+from tests.papers import papers
 
 PAGES = ("coachsim/pages", "coachsim/web")
 WORD = r"['\"](.+?)['\"]"
@@ -31,6 +32,17 @@ def test_pages_call_a_state_what_charts_and_sentences_call_it(repository: Path) 
     assert tables.keys() == {"agent_grid.js", "coaching.vue", "message_card.vue", "main.js"}
     for name, table in tables.items():
         assert table.groups() == tuple(STATES.values()), name
+
+
+@pytest.mark.parametrize(("name", "others"), [("Coach messages", ("My messages",)), ("Enter as ", ("Go in",))])
+def test_the_start_page_and_the_papers_call_it_what_other_pages_do(
+    repository: Path, name: str, others: tuple[str, ...]
+) -> None:
+    start = repository / "coachsim" / "server" / "templates" / "start.html"
+    assert name in start.read_text(encoding="utf-8")
+    for path in [start, *sources(repository), *(repository / paper for paper in papers(repository))]:
+        text = path.read_text(encoding="utf-8")
+        assert not [other for other in others if other in text], path
 
 
 @pytest.mark.parametrize(
