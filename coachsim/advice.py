@@ -2,7 +2,8 @@
 
 The audience as it is now is continued many times (``coachsim.people.habits``), each time with people of the given
 attention drawn anew, and the same message is sent to them at each moment that is weighed: on the same people on the
-same rests of the day, so that two moments differ in the moment alone.
+same rests of the day, so that two moments differ in the moment alone. Whatever makes somebody look, the message itself
+or another, earlier or later one, they read it then.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 from coachsim.days import HOUR, MINUTE
-from coachsim.intervals import paired_interval
-from coachsim.outcome import NEVER, Ints
-from coachsim.people.attention import Sampler, micros
+from coachsim.intervals import between, paired_interval
+from coachsim.outcome import NEVER, Codes, Ints
+from coachsim.people.attention import Sampler
 from coachsim.people.draws import Draws, Floats, Keys, key
-from coachsim.people.habits import Habits, Now
+from coachsim.people.habits import Habits, Now, Rest
 from coachsim.people.rota import BREAK, IN, Rota
 from coachsim.scenario import Attention, Policy
+from coachsim.spread import variance
 
 AHEAD = 4 * HOUR
 """So far ahead a better moment is looked for."""
@@ -38,17 +39,24 @@ _QUARTER = 15 * MINUTE
 _CELLS = 20_000  # agents × repetitions: below a second for all moments
 _LEAST_REPS, _MOST_REPS = 12, 100
 _SURELY, _HARDLY = 0.9, 0.1
+_NO_LOOK = 2**62
+_POOL = 4_096  # prompts drawn, to take from them those that would still be running
+BELL, TOAST, URGENT_TOAST = range(3)
 
 Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What each agent has unread already, as a reason to look: ``some`` whether anything, ``since`` (µs since the day
-    began) when they were told of the newest of it, NEVER if not yet; ``earlier`` how many they were sent today."""
+    """What is unread already, a place for each delivery: whose (``agent``, counted in their order), ``told`` when they
+    were told of it (µs since the day began; NEVER if not yet), and by what ``prompt``: BELL, TOAST or URGENT_TOAST.
 
-    some: Bools
-    since: Ints
+    ``earlier`` is how many messages each agent was sent today.
+    """
+
+    agent: Ints
+    told: Ints
+    prompt: Codes
     earlier: Ints
 
 
@@ -56,8 +64,9 @@ class Waiting:
 class Prospect:
     """What a message sent ``at`` can be expected to come to. Moments and lengths in µs, moments since the day began.
 
-    Of the recipients the share ``read`` by the deadline, between ``low`` and ``high`` in 95 of 100 repetitions, and
-    ``logged_in`` when it goes out. ``median`` is from sending to reading: None where less than half read by then.
+    Of the recipients the share ``read`` is expected to read it by the deadline; from ``low`` to ``high`` of them, whole
+    recipients, with a chance of 95 in 100. ``logged_in`` are when it goes out. ``median`` is from sending to reading:
+    None where less than half read by then.
     """
 
     at: int
@@ -70,23 +79,32 @@ class Prospect:
 
 @dataclass(frozen=True, slots=True)
 class _Weighed:
-    """A moment with what each repetition comes to; a median beyond ``length`` is none."""
+    """A moment with what each repetition comes to; a median beyond ``length`` is none.
+
+    ``in_time`` says of each repetition who reads, ``day`` which past day each goes on as there.
+    """
 
     at: int
     logged_in: float
-    shares: Floats
+    in_time: Bools
+    day: Ints
     medians: Ints
     length: int
 
     @property
     def prospect(self) -> Prospect:
-        low, high = np.quantile(self.shares, (0.025, 0.975))
         median = round(self.median) if self.median <= self.length else None
-        return Prospect(self.at, self.logged_in, self.share, float(low), float(high), median)
+        many = self.in_time.shape[1]
+        low, high = between(self.share * many, variance(self.in_time, self.day), many)
+        return Prospect(self.at, self.logged_in, self.share, low / many, high / many, median)
+
+    @property
+    def shares(self) -> Floats:
+        return np.asarray(self.in_time.mean(axis=1))
 
     @property
     def share(self) -> float:
-        return float(self.shares.mean())
+        return float(self.in_time.mean())
 
     @property
     def median(self) -> float:
@@ -129,7 +147,8 @@ def advise(
     """
     reps = int(np.clip(_CELLS // max(1, len(keys)), _LEAST_REPS, _MOST_REPS))
     draws = Draws(tuple(range(seed, seed + reps)), 0)
-    rota = habits.rest_of_day(now, keys, draws, reps)
+    rest = habits.rest_of_day(now, keys, draws, reps)
+    rota = rest.rota
     rows = np.arange(rota.rows)
     until = _until(rota, now) if by is None else min(by, now.length)
     sampler = Sampler(attention, policy, draws)
@@ -138,25 +157,26 @@ def advise(
     is_urgent = np.full(rota.rows, urgent)
     toast = sampler.toasts(people, rows, message, is_urgent, np.tile(waiting.earlier, reps))
     bell = sampler.bells(people, rows, message)
-    anyway = _looks_anyway(rota, now, waiting, attention, draws, keys, reps)
+    anyway = _looks_anyway(rest, now, waiting, sampler, draws, keys)
+    later = moments(now.at, until) if habits.days and not urgent else []
+    looks = _next_looks(rest, anyway, np.array([now.at, *later]))
 
-    def weigh(at: int) -> _Weighed:
+    def weigh(number: int, at: int) -> _Weighed:
         state, login = rota.told(rows, np.full(rota.rows, at))
         toasted = (state == IN) & (toast != NEVER)
         delay = np.where(login == NEVER, NEVER, np.where(toasted, toast, bell))
         read = rota.after(rows, np.maximum(login, at), delay)
-        along = (anyway != NEVER) & (anyway >= at) & ((read == NEVER) | (anyway < read))
-        read = np.where(along, anyway, read)
-        in_time = ((read != NEVER) & (read < until)).reshape(reps, -1)
-        took = np.where(in_time, read.reshape(reps, -1) - at, 2 * now.length)
+        read = np.minimum(np.where(read == NEVER, _NO_LOOK, read), looks[number]).reshape(reps, -1)
+        in_time = read < until
+        took = np.where(in_time, read - at, 2 * now.length)
         # The least time in which at least half have read.
-        medians = np.sort(took, axis=1)[:, (took.shape[1] - 1) // 2]
-        return _Weighed(at, float((state == IN).mean() * len(keys)), in_time.mean(axis=1), medians, now.length)
+        half = (took.shape[1] - 1) // 2
+        medians = np.partition(took, half, axis=1)[:, half]
+        logged_in = float((state == IN).mean() * len(keys))
+        return _Weighed(at, logged_in, in_time, rest.day.reshape(reps, -1), medians, now.length)
 
-    at_once = weigh(now.at)
-    better = None
-    if habits.days and not urgent:
-        better = _better(at_once, [weigh(at) for at in moments(now.at, until)])
+    at_once = weigh(0, now.at)
+    better = _better(at_once, [weigh(number, at) for number, at in enumerate(later, 1)])
     chances = _is_in(rota, now.at, until).reshape(reps, -1).mean(axis=0)
     return Advice(at_once.prospect, None if better is None else better.prospect, until, chances, reps, habits.days)
 
@@ -225,25 +245,57 @@ def _is_in(rota: Rota, at: int, until: int) -> Bools:
     return found
 
 
-def _looks_anyway(
-    rota: Rota, now: Now, waiting: Waiting, attention: Attention, draws: Draws, keys: Keys, reps: int
-) -> Ints:
-    """When each row looks because of what they have unread already, NEVER if at all: what comes until then is read
-    along. Of who was told some time ago, only what is left of their delay counts."""
-    agents, rep = np.tile(keys, reps), np.repeat(np.arange(reps), len(keys))
-    told = np.tile(waiting.since, reps)
-    gone_s = np.where(told == NEVER, 0.0, np.maximum(now.at - told, 0) / 1e6)
-    mean, sigma = np.log(attention.bell_median_s), max(attention.bell_sigma, 1e-9)
-    with np.errstate(divide="ignore"):
-        by_now = ndtr((np.log(gone_s) - mean) / sigma)
-    left = 1.0 - by_now
-    never = attention.bell_never / (attention.bell_never + (1.0 - attention.bell_never) * left + 1e-300)
-    drawn = draws.uniform("looks anyway", agents, rep=rep)
-    share = draws.uniform("looks anyway", agents, n=1, rep=rep)
-    whole_s = np.exp(mean + sigma * ndtri(np.minimum(by_now + left * share, 1.0 - 1e-12)))
-    delay = micros(np.maximum(whole_s - gone_s, 0.0) * 1e6)
-    delay = np.where(np.tile(waiting.some, reps) & (drawn >= never), delay, NEVER)
-    state, login = rota.told(np.arange(rota.rows), np.full(rota.rows, now.at))
+def _next_looks(rest: Rest, anyway: Ints, at: Ints) -> Ints:
+    """When each row next looks for another message's sake: from each of the moments ``at`` on, a row of the answer;
+    ``_NO_LOOK`` if never."""
+    found = np.full((len(at), rest.rota.rows), _NO_LOOK)
+    # A look is the next one from the last moment before it; from earlier ones too, unless another comes before it.
+    last = np.searchsorted(at, rest.look_at, side="right") - 1
+    np.minimum.at(found, (last, rest.look_row), rest.look_at)
+    looked = np.flatnonzero(anyway != NEVER)
+    last = np.searchsorted(at, anyway[looked], side="right") - 1
+    found[last, looked] = np.minimum(found[last, looked], anyway[looked])
+    following: Ints = np.minimum.accumulate(found[::-1], axis=0)[::-1]
+    return following
+
+
+def _looks_anyway(rest: Rest, now: Now, waiting: Waiting, sampler: Sampler, draws: Draws, keys: Keys) -> Ints:
+    """When each row looks because of what is unread already, NEVER if at all: what comes until then is read along.
+
+    Each of it makes its agent look by itself. What they were told of some time ago has not made them look for so long,
+    so its prompt is drawn among those that take longer.
+    """
+    rota, unread, reps = rest.rota, len(waiting.agent), rest.rota.rows // max(len(keys), 1)
+    rep, one = np.repeat(np.arange(reps), unread), np.tile(np.arange(unread), reps)
+    agent, told, prompt = waiting.agent[one], waiting.told[one], waiting.prompt[one]
+    row = rep * len(keys) + agent
+    gone = np.where(told == NEVER, 0, np.maximum(now.at - told, 0))
+    drawn = draws.uniform("looks anyway", keys[agent], one.astype(np.uint64), rep=rep)
+    delay = np.full(len(row), NEVER)
+    for kind in range(URGENT_TOAST + 1):
+        those = np.flatnonzero(prompt == kind)
+        pool = _prompts(kind, sampler)
+        first = np.searchsorted(pool, gone[those], side="right")
+        place = first + (drawn[those] * (len(pool) - first)).astype(np.int64)
+        found = np.append(pool, _NO_LOOK)[place]
+        delay[those] = np.where(found == _NO_LOOK, NEVER, found - gone[those])
+    state, login = rota.told(row, np.full(len(row), now.at))
     # On a break one is there and has been told; who is out is told when they come.
     start = np.where((state == BREAK) & (told != NEVER), now.at, login)
-    return rota.after(np.arange(rota.rows), np.maximum(start, now.at), np.where(start == NEVER, NEVER, delay))
+    look = rota.after(row, np.maximum(start, now.at), np.where(start == NEVER, NEVER, delay))
+    earliest = np.full(rota.rows, _NO_LOOK)
+    np.minimum.at(earliest, row, np.where(look == NEVER, _NO_LOOK, look))
+    return np.where(earliest == _NO_LOOK, NEVER, earliest)
+
+
+def _prompts(kind: int, sampler: Sampler) -> Ints:
+    """How long prompts of a kind take (µs), in order; ``_NO_LOOK`` for those that make nobody look."""
+    agents, rows = np.arange(_POOL, dtype=np.uint64), np.arange(_POOL)
+    people = sampler.people(np.zeros(_POOL, np.int64), agents)
+    message = np.full(_POOL, key("a message before"), np.uint64)
+    takes = sampler.bells(people, rows, message)
+    if kind != BELL:
+        urgent = np.full(_POOL, kind == URGENT_TOAST)
+        toast = sampler.toasts(people, rows, message, urgent, np.zeros(_POOL, np.int64))
+        takes = np.where(toast == NEVER, takes, toast)
+    return np.sort(np.where(takes == NEVER, _NO_LOOK, takes))

@@ -21,15 +21,16 @@ from coachsim import advice
 from coachsim.advice import Advice, Prospect, Waiting
 from coachsim.days import HOUR, SECOND, to_iso
 from coachsim.errors import CoachsimError
+from coachsim.evaluate import outcome
 from coachsim.host import FloorHost
-from coachsim.models import DayBegan, Event
+from coachsim.models import DayBegan, Delivery, Event, Priority
 from coachsim.outcome import NEVER, STATES
 from coachsim.people import habits
 from coachsim.people.draws import keys
-from coachsim.people.habits import Habits, Now
-from coachsim.plan import draw, floor_of
+from coachsim.people.habits import Habits, Looks, Now
+from coachsim.plan import Days, draw, floor_of
 from coachsim.scenario import Attention, Policy
-from coachsim.state import AgentRow
+from coachsim.state import AgentRow, FloorState
 
 if TYPE_CHECKING:
     from coachsim.practice import Practice
@@ -103,7 +104,7 @@ class Adviser:
             at, began_at = self._host.now(), day.began_at
             rows = [floor.agents[agent_id] for agent_id in agent_ids]
             now = _now(rows, at - began_at, day.ends_at - began_at, began_at)
-            waiting = _waiting(rows, began_at)
+            waiting = _waiting(floor, rows, began_at)
 
             def computed() -> Advice:
                 until = None if by is None else by - began_at
@@ -122,7 +123,9 @@ class Adviser:
         return self._habits[1]
 
     def _logged(self, label: str) -> Habits:
-        columns = self._host.writer.past_presence(label, PAST_DAYS)
+        columns, read = (
+            find(label, PAST_DAYS) for find in (self._host.writer.past_presence, self._host.writer.past_looks)
+        )
         agents, agent = np.unique(columns["agent_id"].astype(str), return_inverse=True)
         reasons, reason = np.unique(np.ma.filled(columns["reason"], "").astype(str), return_inverse=True)
         day, at = (np.asarray(columns[name], np.int64) for name in ("day", "moment"))
@@ -133,7 +136,11 @@ class Adviser:
         order = np.lexsort((np.arange(len(row)), at, row))
         changes = (row[order], at[order], state[order], reason[order])
         length = max(int(at.max(initial=0)) + 1, 26 * HOUR)
-        return habits.of_changes(agents.tolist(), days, length, reasons.tolist(), changes)
+        # Who reads has been there, and so is among the agents.
+        reader, day, at, newest = read["agent_id"].astype(str), *(read[name] for name in ("day", "moment", "newest"))
+        row = np.asarray(day, np.int64) * max(len(agents), 1) + np.searchsorted(agents, reader)
+        looks = Looks.of(row, np.asarray(newest, np.int64), np.asarray(at, np.int64))
+        return habits.of_changes(agents.tolist(), days, length, reasons.tolist(), changes, looks)
 
     def _played(self, label: str) -> Habits:
         """What a log would have, had the practice run for the days before: its people, on other days of theirs."""
@@ -143,8 +150,7 @@ class Adviser:
         before = [today - timedelta(days=n) for n in range(1, 7 * PAST_DAYS)]
         alike = [day for day in before if (day.isoweekday() > 5) == (today.isoweekday() > 5)][:PAST_DAYS]
         people = floor_of(scenario)
-        days = [draw(scenario, [seed], day=day, agents=people) for day in reversed(alike)]
-        return habits.of_rotas([agent.agent_id for agent in days[0].active], [one.rota for one in days])
+        return habits_of([draw(scenario, [seed], day=day, agents=people) for day in reversed(alike)])
 
     def _model(self) -> _Model:
         if self._practice is not None:
@@ -164,6 +170,23 @@ class Adviser:
         return _Model(
             learned, policy, "learned", said[:1].lower() + said[1:] if said.startswith("Learned") else "learned"
         )
+
+
+def habits_of(days: Sequence[Days]) -> Habits:
+    """The habits of people whose past days were drawn, one day each: where they were, and when they read."""
+    ids = [agent.agent_id for agent in days[0].active]
+    read = [outcome(day) for day in days]
+    looks = Looks.of(
+        np.concatenate([one.agent + number * len(ids) for number, one in enumerate(read)]),
+        np.concatenate([one.sent_at - day.day.began_at for one, day in zip(read, days, strict=True)]),
+        np.concatenate(
+            [
+                np.where(one.read_at == NEVER, NEVER, one.read_at - day.day.began_at)
+                for one, day in zip(read, days, strict=True)
+            ]
+        ),
+    )
+    return habits.of_rotas(ids, [day.rota for day in days], looks)
 
 
 def _nothing() -> None:
@@ -186,14 +209,17 @@ def _now(rows: Sequence[AgentRow], at: int, length: int, began_at: int) -> Now:
     )
 
 
-def _waiting(rows: Sequence[AgentRow], began_at: int) -> Waiting:
-    def told(row: AgentRow) -> int:
-        moments = [one.notified_at for one in row.unread.values() if one.notified_at is not None]
-        return max(moments) - began_at if moments else NEVER
+def _waiting(floor: FloorState, rows: Sequence[AgentRow], began_at: int) -> Waiting:
+    def prompt(one: Delivery) -> int:
+        urgent = floor.messages[one.message_id].message.priority is Priority.URGENT
+        return advice.BELL if one.toast_at is None else advice.URGENT_TOAST if urgent else advice.TOAST
 
+    unread = [(number, one) for number, row in enumerate(rows) for one in row.unread.values()]
+    told = [NEVER if one.notified_at is None else one.notified_at - began_at for _, one in unread]
     return Waiting(
-        some=np.array([bool(row.unread) for row in rows], np.bool_),
-        since=np.array([told(row) for row in rows], np.int64),
+        agent=np.array([number for number, _ in unread], np.int64),
+        told=np.array(told, np.int64),
+        prompt=np.array([prompt(one) for _, one in unread], np.int8),
         earlier=np.array([len(row.inbox) for row in rows], np.int64),
     )
 

@@ -12,7 +12,7 @@ from math import isfinite, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri, stdtrit
+from scipy.special import betaincinv, ndtri, stdtrit
 
 from coachsim.errors import InvalidInput
 
@@ -91,6 +91,27 @@ def wilson_interval(successes: int, total: int, confidence: float = 0.95) -> Est
     half = z / shrink * sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     # Rounding must not leave the share itself outside.
     return Estimate(share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)), total)
+
+
+def between(mean: float, variance: float, total: int, confidence: float = 0.95) -> tuple[int, int]:
+    """From how many to how many of ``total`` it will be, where ``mean`` are expected: for what will happen, not for a
+    mean.
+
+    The count is taken as a beta variable of this mean and variance, from half a one below 0 to half a one above
+    ``total``, rounded: so it is skewed as a count is that lies near an end. Of few, whole ones hold more often than
+    ``confidence``, since a narrower interval would hold less often.
+    """
+    _check(confidence)
+    width = total + 1
+    place = (mean + 0.5) / width
+    weight = place * (1 - place) * width**2 / variance - 1 if variance > 0 else 0.0
+    if weight <= 0:
+        if variance > 0:
+            return 0, total
+        return round(mean), round(mean)
+    tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.rint(width * betaincinv(place * weight, (1 - place) * weight, tails) - 0.5).tolist()
+    return max(0, int(low)), min(total, int(high))
 
 
 def _check(confidence: float) -> None:

@@ -196,6 +196,22 @@ def _deliveries(cursor: DuckDBPyConnection, where: str) -> list[Delivery]:
     ]
 
 
+_ALIKE = """
+    last AS (
+        SELECT began_at, coalesce(lead(began_at) OVER (ORDER BY began_at), cleared_at) AS ends_at, day
+        FROM closed_days
+    ),
+    alike AS (
+        SELECT *, row_number() OVER (ORDER BY began_at) - 1 AS n
+        FROM (
+            SELECT * FROM last WHERE (isodow(CAST(day AS DATE)) > 5) = (isodow(CAST($label AS DATE)) > 5)
+            ORDER BY began_at DESC LIMIT $most
+        )
+    )
+"""
+"""The last ``$most`` closed days of the same kind as ``$label``, working days or weekends, counted by ``n``."""
+
+
 def presence(cursor: DuckDBPyConnection, label: str, most: int) -> dict[str, Any]:
     """Where everybody was on the last ``most`` closed days of the same kind as ``label``, working days or weekends.
 
@@ -203,18 +219,8 @@ def presence(cursor: DuckDBPyConnection, label: str, most: int) -> dict[str, Any
     ``state`` and ``reason``; by day, agent and time. Who was there as a day began has a row at 0.
     """
     found: dict[str, Any] = cursor.execute(
-        """
-        WITH last AS (
-            SELECT began_at, coalesce(lead(began_at) OVER (ORDER BY began_at), cleared_at) AS ends_at, day
-            FROM closed_days
-        ),
-        alike AS (
-            SELECT *, row_number() OVER (ORDER BY began_at) - 1 AS n
-            FROM (
-                SELECT * FROM last WHERE (isodow(CAST(day AS DATE)) > 5) = (isodow(CAST($label AS DATE)) > 5)
-                ORDER BY began_at DESC LIMIT $most
-            )
-        ),
+        f"""
+        WITH {_ALIKE},
         known AS (SELECT agent_id, n, began_at FROM (SELECT DISTINCT agent_id FROM closed_state_changes), alike)
         SELECT known.agent_id, n AS day, 0 AS moment, state, reason, 0 AS seq
         FROM known ASOF JOIN closed_state_changes AS before
@@ -224,6 +230,23 @@ def presence(cursor: DuckDBPyConnection, label: str, most: int) -> dict[str, Any
         SELECT agent_id, n, epoch_us(changed_at) - epoch_us(began_at), state, reason, seq
         FROM closed_state_changes JOIN alike ON changed_at >= began_at AND changed_at < ends_at
         ORDER BY day, agent_id, moment, seq
+        """,
+        {"label": label, "most": most},
+    ).fetchnumpy()
+    return found
+
+
+def looks(cursor: DuckDBPyConnection, label: str, most: int) -> dict[str, Any]:
+    """When everybody read on the same days: ``agent_id``, ``day``, ``moment`` and ``newest``, when the newest of what
+    they read at that moment was sent (both in µs since that day began)."""
+    found: dict[str, Any] = cursor.execute(
+        f"""
+        WITH {_ALIKE}
+        SELECT agent_id, n AS day, epoch_us(read_at) - epoch_us(any_value(began_at)) AS moment,
+               epoch_us(max(sent_at)) - epoch_us(any_value(began_at)) AS newest
+        FROM closed_deliveries JOIN alike ON closed_deliveries.day = alike.day
+        WHERE read_at IS NOT NULL
+        GROUP BY agent_id, n, read_at
         """,
         {"label": label, "most": most},
     ).fetchnumpy()

@@ -295,6 +295,11 @@ class LogWriter:
         with self._reading() as cursor:
             return past.presence(cursor, label, most)
 
+    def past_looks(self, label: str, most: int) -> dict[str, Any]:
+        """When everybody read on these days, as columns."""
+        with self._reading() as cursor:
+            return past.looks(cursor, label, most)
+
     def backup(self, path: Path | str) -> None:
         """Writes a consistent copy of the log to ``path`` while the log goes on. Never overwrites a file."""
         path = Path(path)

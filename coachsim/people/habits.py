@@ -2,8 +2,10 @@
 
 A day is not modelled but borrowed: each agent continues today as on one of their own past days, drawn among those on
 which they were in the same place at this time of day, and had come at about the same time. So shifts, lunch and short
-breaks need no parameters. (Resampling whole days keeps what hangs together within one: Künsch 1989, the block bootstrap
-with the day as its block.) Of a break that is on, the rest is drawn among breaks for the same reason that were as long.
+breaks need no parameters, and no more do the messages that will come yet: when the agent looked at what came later on
+that day is borrowed too. Within a repetition as many as can continue on the same day, so what a day does to all of them
+stays together. (Resampling whole days keeps what hangs together within one: Künsch 1989, the block bootstrap with the
+day as its block.) Of a break that is on, the rest is drawn among breaks for the same reason that were as long.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from coachsim.people.rota import BREAK, IN, OUT, Rota
 
 Bools = NDArray[np.bool_]
 _SAME_SHIFT = HOUR  # two days on which one comes within this are taken as the same shift
+_LATE = 15 * MINUTE  # who came so much before now on another day may be as much later today
 _SAME_BREAK = HOUR  # a break for the same reason this soon after is the one that is on already
 _LAST_MINUTE = MINUTE  # what is left of a break that is longer than any before it
 
@@ -42,8 +45,53 @@ class Now:
 
 
 @dataclass(frozen=True, slots=True)
+class Looks:
+    """When people read: a ``row`` of a rota, the moment ``at``, and when the ``newest`` of what was read was sent.
+
+    In µs since the row's day began; by row, then time.
+    """
+
+    row: Ints
+    at: Ints
+    newest: Ints
+
+    @classmethod
+    def of(cls, row: Ints, sent: Ints, read: Ints) -> Looks:
+        """Of deliveries: all that a row read at one moment is one look. What was never read (NEVER) is left out."""
+        looked = np.flatnonzero(read != NEVER)
+        order = looked[np.lexsort((sent[looked], read[looked], row[looked]))]
+        row, at, sent = row[order], read[order], sent[order]
+        last = np.append((row[1:] != row[:-1]) | (at[1:] != at[:-1]), True)[: len(row)]
+        return cls(row[last], at[last], sent[last])
+
+    def later(self, rows: Ints, at: int) -> tuple[Ints, Ints]:
+        """The looks after a moment at what was sent after it: the place in ``rows`` that each is of, and its moment."""
+        later = (self.at > at) & (self.newest > at)
+        row, when = self.row[later], self.at[later]
+        first, after = np.searchsorted(row, rows), np.searchsorted(row, rows, side="right")
+        count = after - first
+        of = np.repeat(np.arange(len(rows)), count)
+        return of, when[np.arange(len(of)) + np.repeat(first - np.append(0, np.cumsum(count))[:-1], count)]
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The rest of today in each of some repetitions, with row = repetition × agents + agent.
+
+    Who is where is in ``rota``, from the moment that it is asked for. ``day`` is the past day that each row goes on as,
+    NEVER where none is like today. At the moments ``look_at`` (µs since the day began) the rows ``look_row`` look at
+    messages that come later; by row, then time.
+    """
+
+    rota: Rota
+    day: Ints
+    look_row: Ints
+    look_at: Ints
+
+
+@dataclass(frozen=True, slots=True)
 class Habits:
-    """The past ``days`` of ``agents``, as a rota with row = day × agents + agent.
+    """The past ``days`` of ``agents``, as a rota with row = day × agents + agent, and what of them read when.
 
     ``lengths`` has, for each reason, how long whole breaks took (µs), in order.
     """
@@ -51,6 +99,7 @@ class Habits:
     agents: tuple[str, ...]
     days: int
     past: Rota
+    looks: Looks
     lengths: dict[str, Ints]
     _came: Ints = field(init=False, repr=False)
 
@@ -65,19 +114,26 @@ class Habits:
         for mine, agent_id in enumerate(agents):
             if agent_id in place:
                 number[place[agent_id]] = mine
-        past = self.past
-        day, agent = np.divmod(past.row, max(many, 1))
-        kept = np.flatnonzero(number[agent] != NEVER)
-        row = day[kept] * few + number[agent[kept]]
-        order = np.argsort(row, kind="stable")
-        kept, row = kept[order], row[order]
+
+        def theirs(rows: Ints) -> tuple[Ints, Ints]:
+            day, agent = np.divmod(rows, max(many, 1))
+            kept = np.flatnonzero(number[agent] != NEVER)
+            row = day[kept] * few + number[agent[kept]]
+            order = np.argsort(row, kind="stable")
+            return kept[order], row[order]
+
+        past, looks = self.past, self.looks
+        kept, row = theirs(past.row)
         changes = (row, past.at[kept], past.state[kept], past.reason[kept])
         some = Rota.of_changes(self.days * few, past.length, past.reasons, changes)
-        return Habits(tuple(agents), self.days, some, self.lengths)
+        kept, row = theirs(looks.row)
+        return Habits(tuple(agents), self.days, some, Looks(row, looks.at[kept], looks.newest[kept]), self.lengths)
 
-    def rest_of_day(self, now: Now, keys: Keys, draws: Draws, reps: int) -> Rota:
-        """The rest of today, ``reps`` times, with row = repetition × agents + agent; what was before ``now.at`` is not
-        in it. ``keys`` are the agents'; ``draws`` has as many seeds as there are repetitions."""
+    def rest_of_day(self, now: Now, keys: Keys, draws: Draws, reps: int) -> Rest:
+        """The rest of today, ``reps`` times; what was before ``now.at`` is not in it.
+
+        ``keys`` are the agents'; ``draws`` has as many seeds as there are repetitions.
+        """
         many = len(self.agents)
         agent = np.tile(np.arange(many), reps)
         rep = np.repeat(np.arange(reps), many)
@@ -91,6 +147,13 @@ class Habits:
         np.minimum.at(gone, row[leaves], at[leaves])
         returns = np.flatnonzero((state == BREAK) & (back < gone))
         back = np.where(state == BREAK, np.minimum(back, gone), now.at)
+        # So does whoever is later than on the day that they borrow: by as much as they were there before now.
+        borrowing = np.flatnonzero(borrowed != NEVER)
+        came = self._came[borrowed[borrowing]]
+        unlike = (state[borrowing] == OUT) & (now.came[agent[borrowing]] == NEVER) & (came != NEVER) & (came <= now.at)
+        late = borrowing[unlike]
+        back[late] = np.minimum(2 * now.at - came[unlike] + 1, now.length - 1)
+        returns = np.concatenate([returns, late])
         kept = (at >= back[row]) & (at < now.length) & ~self._is_the_same_break(now, row, at, new, why)
         kept |= (new == OUT) & (at < now.length)
         everybody = np.arange(reps * many)
@@ -100,7 +163,12 @@ class Habits:
         whys = np.concatenate([np.full(reps * many + len(returns), NEVER), why[kept]])
         order = np.lexsort((np.arange(len(rows)), ats, rows))
         changes = (rows[order], ats[order], states[order], whys[order])
-        return Rota.of_changes(reps * many, now.length, self.past.reasons, changes)
+        rota = Rota.of_changes(reps * many, now.length, self.past.reasons, changes)
+        of, look_at = self.looks.later(borrowed[borrowing], now.at)
+        there = (state[borrowing[of]] != OUT) | (look_at >= back[borrowing[of]])
+        of, look_at = of[there], look_at[there]
+        day = np.where(borrowed == NEVER, NEVER, borrowed // max(many, 1))
+        return Rest(rota, day, borrowing[of], look_at)
 
     def _borrowed(self, now: Now, keys: Keys, draws: Draws, reps: int) -> Ints:
         """The row of ``past`` that each agent continues with in each repetition; NEVER where none is like today."""
@@ -113,18 +181,22 @@ class Habits:
         here, come = now.state != OUT, now.came != NEVER
         alike = (then != OUT) == here
         alike &= here | (((came != NEVER) & (came <= now.at)) == come)
+        # Who has not come but always had by now may only be late; who had long been there is not expected any more.
+        just = ~here & ~come & (came != NEVER) & (came <= now.at) & (came > now.at - _LATE)
+        alike |= just & ~alike.any(axis=0)
         near = here & (came != NEVER) & (np.abs(came - now.came) <= _SAME_SHIFT)
-        everybody, rep = np.tile(keys, reps), np.repeat(np.arange(reps), many)
-        score = np.stack([draws.uniform("borrowed day", everybody, n=day, rep=rep) for day in range(self.days)])
-        score = score.reshape(self.days, reps, many) + (alike * (1 + near))[:, None, :]
-        best = score.argmax(axis=0)
+        # One order of the days for all of a repetition: each takes the first that is like today for them.
+        everyone, rep = np.zeros(reps, np.uint64), np.arange(reps)
+        score = np.stack([draws.uniform("borrowed day", everyone, n=day, rep=rep) for day in range(self.days)])
+        best = (score[:, :, None] + (alike * (1 + near))[:, None, :]).argmax(axis=0)
         chosen = best * many + np.arange(many)
         none_is_alike = ~alike.any(axis=0)
         # Somebody's day who was here at this time is better than none; who is not here stays away.
         someones = np.flatnonzero(then.ravel() != OUT)
         lost = np.flatnonzero(none_is_alike & here)
         if len(lost) and len(someones):
-            drawn = draws.uniform("colleague's day", everybody, rep=rep).reshape(reps, many)[:, lost]
+            everybody, each = np.tile(keys[lost], reps), np.repeat(rep, len(lost))
+            drawn = draws.uniform("colleague's day", everybody, rep=each).reshape(reps, -1)
             chosen[:, lost] = someones[(drawn * len(someones)).astype(np.int64)]
             none_is_alike = none_is_alike & ~here
         chosen[:, none_is_alike] = NEVER
@@ -166,11 +238,13 @@ def of_changes(
     length: int,
     reasons: Sequence[str],
     changes: tuple[Ints, Ints, Codes, Ints],
+    looks: Looks | None = None,
 ) -> Habits:
     """Habits from changes (row, µs since its day began, state, reason as its place in ``reasons``), by row, then time;
-    who is there as a day begins has a change at 0."""
+    who is there as a day begins has a change at 0. Without ``looks`` nobody has read anything."""
     past = Rota.of_changes(days * len(agents), length, reasons, changes)
-    return Habits(tuple(agents), days, past, _lengths(past))
+    nothing = np.zeros(0, np.int64)
+    return Habits(tuple(agents), days, past, looks or Looks(nothing, nothing, nothing), _lengths(past))
 
 
 def _lengths(past: Rota) -> dict[str, Ints]:
@@ -179,7 +253,7 @@ def _lengths(past: Rota) -> dict[str, Ints]:
     return {name: np.sort(took[why == place]) for place, name in enumerate(past.reasons)}
 
 
-def of_rotas(agents: Sequence[str], rotas: Sequence[Rota]) -> Habits:
+def of_rotas(agents: Sequence[str], rotas: Sequence[Rota], looks: Looks | None = None) -> Habits:
     """Habits from days of the same agents that were drawn one by one."""
     many = len(agents)
     length = max((one.length for one in rotas), default=1)
@@ -192,4 +266,4 @@ def of_rotas(agents: Sequence[str], rotas: Sequence[Rota]) -> Habits:
         np.concatenate([nothing, *(one.reason for one in rotas)]),
     )
     reasons = rotas[0].reasons if rotas else ()
-    return of_changes(agents, len(rotas), length, reasons, changes)
+    return of_changes(agents, len(rotas), length, reasons, changes, looks)

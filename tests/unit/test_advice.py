@@ -15,7 +15,7 @@ from coachsim.evaluate import evaluate
 from coachsim.outcome import NEVER
 from coachsim.people import habits
 from coachsim.people.draws import keys
-from coachsim.people.habits import Now
+from coachsim.people.habits import Looks, Now
 from coachsim.people.rota import BREAK, IN, OUT
 from coachsim.plan import draw
 from coachsim.scenario import Attention, PlannedMessage, Policy, Scenario
@@ -51,7 +51,8 @@ def now(at, state):
 
 
 def nothing(many=20):
-    return Waiting(np.zeros(many, bool), np.full(many, NEVER), np.zeros(many, np.int64))
+    none = np.zeros(0, np.int64)
+    return Waiting(none, none, none.astype(np.int8), np.zeros(many, np.int64))
 
 
 def ask(of, at, *, waiting=None, attention=USUAL, **more):
@@ -107,10 +108,46 @@ def test_nobody_reads_after_the_deadline_or_after_going_home():
 def test_what_is_unread_already_is_looked_at_soon_and_the_new_message_with_it():
     blind = USUAL.model_copy(update={"tau_s": 1e6})
     alone = ask(team(), now(11, IN), attention=blind).now
-    told_long_ago = Waiting(np.ones(20, bool), np.full(20, 10 * HOUR), np.zeros(20, np.int64))
+    by_bell = np.full(20, advice.BELL, np.int8)
+    told_long_ago = Waiting(np.arange(20), np.full(20, 10 * HOUR), by_bell, np.zeros(20, np.int64))
     along = ask(team(), now(11, IN), attention=blind, waiting=told_long_ago).now
     assert along.read > alone.read
     assert along.median < alone.median
+
+
+def test_a_toast_that_has_just_been_shown_makes_them_look_sooner_than_the_bell():
+    just = np.full(20, 11 * HOUR - MINUTE // 6)
+    kinds = [np.full(20, kind, np.int8) for kind in (advice.BELL, advice.TOAST, advice.URGENT_TOAST)]
+    calm = USUAL.model_copy(update={"tau_s": 30.0})
+    medians = [
+        ask(
+            team(), now(11, IN), attention=calm, waiting=Waiting(np.arange(20), just, kind, np.zeros(20, int))
+        ).now.median
+        for kind in kinds
+    ]
+    assert medians == sorted(medians, reverse=True)
+    assert len(set(medians)) == 3
+
+
+def test_what_usually_comes_later_makes_them_look_too_but_not_before_it_comes():
+    blind = USUAL.model_copy(update={"tau_s": 1e6, "bell_never": 1.0})
+    of = team()
+    row = np.arange(10 * 20)
+    at_eleven = Looks.of(row, np.full(200, 11 * HOUR), np.full(200, round(11.1 * HOUR)))
+    usual = replace(of, looks=at_eleven)
+    assert ask(of, now(10, IN), attention=blind).now.read == 0
+    along = ask(usual, now(10, IN), attention=blind, by=12 * HOUR)
+    assert (along.now.read, along.now.low, along.now.median) == (1, 1, round(1.1 * HOUR))
+    assert along.better is not None
+    assert along.better.median < 0.25 * HOUR
+    assert ask(usual, now(11.2, IN), attention=blind).now.read == 0
+
+
+def test_an_interval_is_of_whole_recipients_and_holds_what_is_expected():
+    said = ask(team(), now(11, IN), by=11 * HOUR + 10 * MINUTE).now
+    for end in (said.low, said.high):
+        assert end * 20 == pytest.approx(round(end * 20))
+    assert said.low < said.read < said.high
 
 
 def test_tired_agents_notice_less():

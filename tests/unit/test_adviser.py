@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from coachsim.adviser import Adviser
+from coachsim.adviser import Adviser, habits_of
 from coachsim.client import LocalClient
 from coachsim.days import HOUR, MINUTE, to_iso
 from coachsim.errors import InvalidInput, UnknownAgent
@@ -168,6 +168,25 @@ def test_the_log_tells_where_everybody_was_on_its_last_days(tmp_path):
         assert found >= planned
         # Beyond the plan there is only how somebody got to where a day has them as it begins.
         assert all(at == 0 for _, at, _, _ in found - planned)
+
+
+async def test_the_log_tells_when_everybody_read_as_the_days_themselves_do(tmp_path):
+    """A practice floor draws its past days, a live one reads them from the log: the same days give the same habits."""
+    scenario = Scenario.load("data/scenarios/night_shift.toml")
+    simulate(scenario, seed=5, days=2, out=tmp_path / LOG_FILE).close()
+    drawn = habits_of([draw(scenario, [5], day=scenario.date + timedelta(days=n)) for n in range(2)])
+    with LogWriter.open(tmp_path / LOG_FILE) as writer:
+        read = writer.past_looks((scenario.date + timedelta(days=4)).isoformat(), 2)
+    number = {agent_id: place for place, agent_id in enumerate(drawn.agents)}
+    logged = {
+        (int(day) * len(number) + number[str(agent_id)], int(at), int(newest))
+        for agent_id, day, at, newest in zip(
+            *(read[name] for name in ("agent_id", "day", "moment", "newest")), strict=True
+        )
+    }
+    looks = drawn.looks
+    assert len(logged) > 100
+    assert logged == set(zip(looks.row.tolist(), looks.at.tolist(), looks.newest.tolist(), strict=True))
 
 
 async def test_a_floors_log_says_how_long_its_toasts_stay(tmp_path, clock):

@@ -20,7 +20,7 @@ LAYERS = [
     {"models", "settings", "faults", "intervals", "addresses", "light_httpx"},
     {"outcome", "templates", "bundled", "wording"},
     {"shelf"},
-    {"state", "clock", "roster", "scenario", "tally"},
+    {"state", "clock", "roster", "scenario", "tally", "spread"},
     {"audience", "people.attention", "variants", "people.rota", "sends"},
     {"people.shifts", "people.minds", "scheduling", "people.habits"},
     {"advice"},
@@ -78,7 +78,7 @@ PURE |= {"templates", "shelf", "wording"}
 # A plan draws by key from its seed, and a player has the time that the plan gives it.
 PURE |= {part for part in LAYER_OF if part.startswith("people.")} | {"sends", "plan", "engine"}
 # What follows from a plan, and what is counted of it.
-PURE |= {"outcome", "evaluate", "enact", "tally", "intervals", "advice"}
+PURE |= {"outcome", "evaluate", "enact", "tally", "intervals", "spread", "advice"}
 IMPURE = {"asyncio", "io", "logging", "os", "pathlib", "random", "secrets", "socket", "sys", "threading", "time"}
 
 

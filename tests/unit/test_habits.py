@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -13,7 +14,7 @@ from coachsim.days import HOUR, MINUTE
 from coachsim.outcome import NEVER
 from coachsim.people import habits
 from coachsim.people.draws import Draws, keys
-from coachsim.people.habits import Now
+from coachsim.people.habits import Looks, Now
 from coachsim.people.rota import BREAK, IN, OUT
 from coachsim.plan import draw
 from coachsim.scenario import Scenario
@@ -54,7 +55,7 @@ def now(at, states, *, came=None, since=None, reason=None):
 
 
 def rest(of, at, reps=40):
-    return of.rest_of_day(at, keys(of.agents), Draws(tuple(range(reps)), 0), reps)
+    return of.rest_of_day(at, keys(of.agents), Draws(tuple(range(reps)), 0), reps).rota
 
 
 def state_at(rota, hours, row=None):
@@ -132,6 +133,36 @@ def test_some_of_the_agents_have_the_days_they_had_among_all():
     assert of.only(["bo"]).lengths["lunch"].tolist() == [HOUR]
 
 
+def test_who_is_a_little_late_is_not_taken_as_absent_but_who_should_long_be_there_is():
+    of = made(["ann"], 1, shift("ann", 0, 9, 17, (12, 12.5, 0)))
+    late = rest(of, now(9.1, [OUT]))
+    assert {*state_at(late, 9.15).tolist()} == {OUT}
+    assert {*state_at(late, 9.25).tolist()} == {IN}
+    assert {*state_at(late, 12.1).tolist()} == {BREAK}
+    assert {*state_at(late, 17.1).tolist()} == {OUT}
+    assert {*state_at(rest(of, now(9.4, [OUT])), 12).tolist()} == {OUT}
+
+
+def test_who_goes_on_as_on_a_day_looks_at_what_comes_later_when_they_did():
+    day = [one for who in ("ann", "bo") for n in (0, 1) for one in shift(who, n, 5, 13)]
+    hours = np.array([(0, 6, 7), (0, 9, 10), (0, 7.9, 10), (0, 7, 8.5), (3, 9, 11), (1, 9, NEVER)])
+    row, sent, read = hours.T
+    looks = Looks.of(
+        row.astype(np.int64), np.rint(sent * HOUR).astype(np.int64), np.where(read < 0, NEVER, read * HOUR)
+    )
+    assert (looks.at / HOUR).tolist() == [7, 8.5, 10, 11]
+    of = replace(made(["ann", "bo"], 2, day), looks=looks)
+    found = of.rest_of_day(now(8, [IN, IN], came=[5, 5]), keys(of.agents), Draws(tuple(range(40)), 0), 40)
+    # On the first day Ann looks at 10 at what came at 9 (at 8.5 it was something older), on the second Bo does at 11.
+    first = found.day.reshape(40, 2)[:, 0] == 0
+    assert 0 < first.sum() < 40
+    assert found.look_row.tolist() == [2 * rep + (0 if one else 1) for rep, one in enumerate(first)]
+    assert (found.look_at / HOUR).tolist() == [10 if one else 11 for one in first]
+    # All of a repetition go on as on the same day, if they can; and of some of them the looks stay theirs.
+    assert (found.day.reshape(40, 2)[:, 1] == found.day.reshape(40, 2)[:, 0]).all()
+    assert of.only(["bo"]).looks.row.tolist() == [1]
+
+
 WEEKDAY = Scenario.load("data/scenarios/weekday.toml")
 PAST = [draw(WEEKDAY, [7], day=TODAY - timedelta(days=n)) for n in (9, 8, 7, 6, 5, 2, 1)]
 USUAL = habits.of_rotas([agent.agent_id for agent in PAST[0].active], [one.rota for one in PAST])
@@ -148,7 +179,7 @@ def test_any_moment_of_a_day_goes_on_from_where_everybody_is(at, seed):
     since = np.full(many, max(0, at - 5 * MINUTE))
     today = Now(at, REAL.length, states, tuple("lunch" if one == BREAK else None for one in states), since, came)
     reps = 3
-    found = USUAL.rest_of_day(today, keys(USUAL.agents), Draws((seed, seed + 1, seed + 2), 0), reps)
+    found = USUAL.rest_of_day(today, keys(USUAL.agents), Draws((seed, seed + 1, seed + 2), 0), reps).rota
     rows = np.arange(reps * many)
     assert (found.told(rows, np.full(len(rows), at))[0] == np.tile(states, reps)).all()
     assert ((found.at >= at) & (found.at < found.length)).all()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from coachsim.errors import InvalidInput
-from coachsim.intervals import Estimate, band, mean_interval, paired_interval, wilson_interval
+from coachsim.intervals import Estimate, band, between, mean_interval, paired_interval, wilson_interval
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=12)
 CONFIDENCE = st.sampled_from([0.5, 0.9, 0.95, 0.99])
@@ -91,3 +91,23 @@ def test_what_is_no_confidence_or_proportion_is_refused() -> None:
             mean_interval([1.0, 2.0], confidence)
     with pytest.raises(ValueError, match="3 of 2 is no proportion"):
         wilson_interval(3, 2)
+
+
+@given(st.lists(st.floats(0.02, 0.98), min_size=1, max_size=120))
+def test_a_counts_interval_holds_it_as_often_as_it_says(chances: list[float]) -> None:
+    """Of people who each do it by their own chance, whose number is known exactly."""
+    exact = np.ones(1)
+    for chance in chances:
+        exact = np.convolve(exact, [1 - chance, chance])
+    low, high = between(sum(chances), sum(one * (1 - one) for one in chances), len(chances))
+    assert 0 <= low <= high <= len(chances)
+    assert exact[low : high + 1].sum() >= 0.93
+    # And no wider than by a whole one at each end.
+    assert exact[low + 1 : high].sum() <= 0.96
+
+
+def test_a_count_without_doubt_is_one_number_and_one_with_too_much_is_any() -> None:
+    assert between(5.0, 0.0, 20) == (5, 5)
+    assert between(1.0, 100.0, 2) == (0, 2)
+    with pytest.raises(InvalidInput):
+        between(1.0, 1.0, 2, confidence=2)
