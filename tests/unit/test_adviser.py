@@ -84,6 +84,35 @@ async def test_at_lunch_the_time_after_it_is_advised_from_the_days_before(host, 
     assert [one["name"] for one in (await client.advice(EVERYONE))["in_before"]["hardly"]] == ["Cy", "Di"]
 
 
+async def test_what_comes_each_day_is_read_with_what_is_sent_before_it(host, clock, tmp_path):
+    """Nobody notices a toast or looks at a bell here, but each day something comes at noon that both read at 12:05."""
+    (tmp_path / "attention.toml").write_text("[attention]\ntau_s = 1000000\nbell_never = 1.0\n")
+    for day in range(3):
+        for agent_id in ("a1", "a2"):
+            await host.do(Floor.connect, agent_id, actor=agent_id)
+            await state(host, agent_id, IN)
+        clock.pass_by(4 * HOUR)
+        await host.do(Floor.send, draft(f"noon {day}", "a1", "a2"), actor="sup")
+        clock.pass_by(5 * MINUTE)
+        for agent_id in ("a1", "a2"):
+            await host.do(Floor.open_inbox, agent_id, actor=agent_id)
+        clock.pass_by(4 * HOUR)
+        for agent_id in ("a1", "a2"):
+            await state(host, agent_id, OUT)
+        clock.pass_by(16 * HOUR - 5 * MINUTE)
+    for agent_id in ("a1", "a2"):
+        await host.do(Floor.connect, agent_id, actor=agent_id)
+        await state(host, agent_id, IN)
+    clock.pass_by(3 * HOUR)
+    client = LocalClient(host, actor="sup", adviser=Adviser(host, attention_file=tmp_path / "attention.toml"))
+    rates = {}
+    for minutes in (60, 70):
+        said = await client.advice({"agents": ["a2", "a1"]}, by=to_iso(clock.time + minutes * MINUTE))
+        rates[minutes] = said["now"]["read_rate"]
+    assert rates == {60: 0, 70: 1}
+    assert said["now"]["median_s"] == 65 * 60
+
+
 async def test_on_the_first_day_nothing_is_known_of_later(host):
     await state(host, "a1", IN)
     said = await LocalClient(host, actor="sup").advice(EVERYONE)
