@@ -18,6 +18,7 @@ from coachsim.host import FloorHost
 from coachsim.log import LOG_FILE, LogWriter, pseudonyms, retention
 from coachsim.log.archive import Archive, write_days
 from coachsim.log.file import explained
+from coachsim.log.joined import older_than
 from coachsim.log.pseudonyms import Pseudonym
 from coachsim.log.retention import Removal
 from coachsim.models import FLOOR, ClearedDown, Event
@@ -142,6 +143,11 @@ class Keeping:
             self._archive.remove(day)
 
     # --- when asked ---
+
+    def older_days(self) -> list[str]:
+        """The days, as labels in order, that the archive has from before the log's first. Asks the disk."""
+        with closing(self._host.writer.cursor()) as cursor, explained(self._host.writer.path):
+            return older_than(cursor, self._archive).days
 
     async def archive(self, first: str | None = None, last: str | None = None) -> list[str]:
         """Writes the closed days from ``first`` to ``last`` (labels) to the archive, those that it has as well."""

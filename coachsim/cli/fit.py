@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 import coachsim
 from coachsim.cli import experiments
+from coachsim.errors import CoachsimWarning
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +39,12 @@ def fit(arguments: argparse.Namespace) -> None:
         experiments.check_free(path)
     if arguments.day is not None and scenario is None:
         arguments.wrong_use("--day is the day of a scenario: give --scenario too")
-    with coachsim.open_log(arguments.log) as log:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", CoachsimWarning)
+        log = coachsim.open_log(arguments.log)
+    for one in said:
+        print(one.message, file=sys.stderr)
+    with log:
         learned = None if scenario is None else _learned(log, arguments.day)
         # A log too thin for the attention of its people may still tell of their shifts.
         fitted = None

@@ -38,12 +38,19 @@ class Older:
 
 def older_days(log: duckdb.DuckDBPyConnection, folder: Path) -> Older:
     """What the archive in a data folder adds to the log in it, mostly nothing."""
-    row = log.execute("SELECT (SELECT min(day) FROM all_days), (SELECT any_value(site) FROM run_info)").fetchone()
+    row = log.execute("SELECT any_value(site) FROM run_info").fetchone()
     assert row is not None
-    first, site = row
+    (site,) = row
     if (folder / FILE_NAME).exists():
         site = Settings.load(folder).site
-    archive = Archive(folder, site or Settings().site)
+    return older_than(log, Archive(folder, site or Settings().site))
+
+
+def older_than(log: duckdb.DuckDBPyConnection, archive: Archive) -> Older:
+    """What the archive has from before the log's first day."""
+    row = log.execute("SELECT min(day) FROM all_days").fetchone()
+    assert row is not None
+    (first,) = row
     return Older(archive, [day for day in archive.days() if first is None or day < first])
 
 

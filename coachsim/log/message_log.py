@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import date, datetime
@@ -16,13 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from coachsim.errors import InvalidInput, LogError, LogLocked
+from coachsim.errors import CoachsimWarning, InvalidInput, LogError, LogLocked
 from coachsim.log import joined
 from coachsim.log.file import open_for_reading
 from coachsim.log.part import FileSource, Part
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from coachsim.log.remote import ServerSource
 
 LOG_FILE = "log.duckdb"
 """The name of the log in a data folder."""
@@ -144,7 +147,8 @@ def open_log(
     ``http://127.0.0.1:8800``. It sends what the token in COACHSIM_TOKEN (asked for where somebody can answer) lets its
     owner see, all of one moment; the log does not change after that, open it again for what is new.
 
-    A data folder's archive counts too: days that only the archive has, because the log was begun anew, are there.
+    A data folder's archive counts too: days that only the archive has, because the log was begun anew, are there. A
+    server gives what its log has, with a ``CoachsimWarning`` where its archive has more of the days asked for.
 
     ``from_day`` and ``to_day``, labels or dates, leave in the days from the one to the other, both included; without
     them there are all days. Agents and their versions are always all there. It is quicker to fetch less.
@@ -164,9 +168,24 @@ def open_log(
         from coachsim.log.remote import ServerSource
 
         with ServerSource(where, first, last) as server:
-            return MessageLog.of_part(Part(server, server.url), server.url)
+            part = Part(server, server.url)
+            _warn_of_older(server, first, last)
+            return MessageLog.of_part(part, server.url)
     path = Path(where)
     return _open_folder(path, first, last) if path.is_dir() else _open_file(path, first, last)
+
+
+def _warn_of_older(server: ServerSource, first: str | None, last: str | None) -> None:
+    """Says so where some of the days that are asked for are in the server's archive alone."""
+    older = server.older_days
+    if older is None or (first or older[1]) > older[1] or (last or older[0]) < older[0]:
+        return
+    warnings.warn(
+        f"The log of {server.url} does not have the days {older[0]} to {older[1]}, and its archive does. A server gives"
+        " what its log has: for those days open a backup with the archive beside it (docs/operations.md, Backup).",
+        CoachsimWarning,
+        stacklevel=3,
+    )
 
 
 def _open_file(path: Path, first: str | None, last: str | None) -> MessageLog:

@@ -34,6 +34,8 @@ class ServerSource:
         if parts.username or parts.password:
             raise InvalidInput("A server's address has no name or password in it. " + _HOW, field="where")
         self.url = url.rstrip("/")
+        self.older_days: tuple[str, str] | None = None
+        """The first and the last day that the server's archive has and its log does not; known once days were asked."""
         self._days = {name: day for name, day in (("from", from_day), ("to", to_day)) if day is not None}
         self._client = httpx.Client(
             headers=_headers(self.url, token),
@@ -59,6 +61,9 @@ class ServerSource:
                 if answer.status_code != httpx.codes.OK:
                     answer.read()
                     raise self._error(answer)
+                first, given, last = answer.headers.get("X-Coach-Older-Days", "").partition("/")
+                if given:
+                    self.older_days = (first, last)
                 with file.open("wb") as written:
                     for chunk in answer.iter_bytes():
                         written.write(chunk)

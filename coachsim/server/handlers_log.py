@@ -15,6 +15,7 @@ from coachsim.server.schemas import MAX_ID
 
 _CHUNK = 1 << 20
 AS_OF = "X-Coach-As-Of"
+OLDER_DAYS = "X-Coach-Older-Days"
 
 
 class LogTable(ApiHandler):
@@ -40,6 +41,10 @@ class LogTable(ApiHandler):
             self.set_header("Content-Disposition", f'attachment; filename="{table}.parquet"')
             self.set_header("Content-Length", str(file.tell()))
             self.set_header(AS_OF, str(seq))
+            if table == "all_days" and self.site.keeping is not None:
+                older = await asyncio.to_thread(self.site.keeping.older_days)
+                if older:
+                    self.set_header(OLDER_DAYS, f"{older[0]}/{older[-1]}")
             file.seek(0)
             with suppress(StreamClosedError):  # whoever asked has gone
                 while chunk := await asyncio.to_thread(file.read, _CHUNK):

@@ -9,9 +9,46 @@ from pathlib import Path
 import httpx
 import pytest
 
+from coachsim.errors import CoachsimWarning
 from coachsim.log import LogWriter, Run, open_log
+from tests.server.past import two_closed_days
 from tests.server.test_sign_in import cli
-from tests.serving import serve
+from tests.serving import PEOPLE, serve
+
+
+def test_days_that_only_the_archive_has_are_read_from_a_backup_with_the_archive_beside_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    two_closed_days(data, PEOPLE)
+    assert cli(data, "log", "archive").returncode == 0
+    with open_log(data) as log:
+        (past, *_) = log.days().day[log.days().deliveries > 0]
+    for path in data.glob("log.duckdb*"):
+        path.unlink()  # the log is begun anew
+    with serve(data) as served:
+        monkeypatch.setenv("COACHSIM_TOKEN", served.token("sup"))
+        with served.client("sup") as sup:
+            send(sup, 1)
+        for days in ({}, {"from_day": past}, {"to_day": past}, {"from_day": "2001-01-01", "to_day": "2999-01-01"}):
+            with pytest.warns(
+                CoachsimWarning, match=f"does not have the days {past} to .* open a backup with the arch"
+            ):
+                log = open_log(served.url, **days)
+            with log:
+                assert past not in set(log.deliveries().day)
+        fitted = cli(data, "fit", served.url)
+        assert fitted.stderr.startswith(f"The log of {served.url} does not have the days {past} to "), fitted
+        assert len(fitted.stderr.splitlines()) == 2, "that sentence, and that too little was read"
+        for days in ({"from_day": "2998-01-01"}, {"to_day": "2001-01-01"}):
+            open_log(served.url, **days).close()  # warnings are errors: these days are in no archive
+        with served.client("sup") as sup:
+            assert "X-Coach-Older-Days" not in sup.get("/api/log/deliveries.parquet").headers
+        assert cli(data, "backup", str(tmp_path / "backups")).returncode == 0
+    (made,) = backups(tmp_path / "backups")
+    (made / "archive").symlink_to(data / "archive")
+    with open_log(made) as log:
+        assert past in set(log.deliveries().day)
+        assert "number 1" in set(log.messages().body)
 
 
 def send(client, number: int) -> int:
