@@ -123,6 +123,17 @@ def test_papers_link_only_to_files_that_exist(repository: Path, paper: str) -> N
         assert link.startswith("http") or (repository / link).exists(), f"{paper} links to {link}"
 
 
+def test_contributing_names_files_that_exist(repository: Path) -> None:
+    text = (repository / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/*]+\.(?:py|sql|toml|yaml))`", text)
+    assert len(named) > 40
+    for name in named:
+        name = name.replace("NAME", "*")
+        assert any(repository.glob(name)) or any(
+            any((repository / folder).rglob(name)) for folder in ("coachsim", "tests", "data")
+        ), f"CONTRIBUTING.md names {name}"
+
+
 def test_the_data_dictionary_has_every_column_setting_and_table(repository: Path, tmp_path: Path) -> None:
     text = (repository / "data" / "README.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \|(.*)$", text, re.MULTILINE))
