@@ -253,3 +253,9 @@ async def test_the_same_page_in_jupyterlab_with_files_and_without_another_host(l
         async with page.expect_download() as downloading:
             await page.get_by_role("button", name="Download results").click()
         assert (await downloading.value).suggested_filename == "small-what-if.csv"
+        sent_at = page.get_by_label("Send at, exactly")
+        before = await page.get_by_label("Send at", exact=True).input_value()
+        await sent_at.fill("11:05")
+        await sent_at.press("Enter")  # which JupyterLab takes for itself
+        await expect(sent_at).to_be_focused()
+        await expect(page.get_by_label("Send at", exact=True)).not_to_have_value(before)
