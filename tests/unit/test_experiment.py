@@ -5,11 +5,9 @@ from __future__ import annotations
 import inspect
 import multiprocessing
 import os
-import re
 import signal
 import subprocess
 import sys
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -314,15 +312,6 @@ def test_days_without_a_value_are_left_out_and_counted() -> None:
     one = compare(usual(), replications=1).set_index("measure").loc["sent"]
     assert one.value > 0
     assert one[["low", "high", "difference_low"]].isna().all()
-
-
-@pytest.mark.parametrize("public", [compare, sweep])
-def test_the_examples_run(public: Any, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(repository)
-    example = re.findall(r"^ {8}\S.*$", public.__doc__, re.MULTILINE)
-    names = {"Scenario": Scenario, "compare": compare, "sweep": sweep}
-    exec(textwrap.dedent("\n".join(example)), names)
-    assert len(example) > 1
 
 
 def test_a_bar_follows_the_work(capsys: pytest.CaptureFixture[str]) -> None:
