@@ -336,11 +336,11 @@ class FloorState:
         self._watch_page(row, event.happened_at)
 
     def _state_changed(self, event: StateChanged) -> None:
-        row = self.agents[event.agent_id]
-        if row.state is not event.state:
-            was_present = row.present
-            row.state, row.since = event.state, event.happened_at
-            if row.present is not was_present:
+        row, state = self.agents[event.agent_id], event.state
+        if row.state is not state:
+            moves = row.state is _OUT or state is _OUT
+            row.state, row.since = state, event.happened_at
+            if moves:
                 self._came_or_went(row, event.happened_at)
         row.reason = event.reason
         if event.notified:
