@@ -7,13 +7,13 @@ frames, loaded into a new DuckDB file of the same schema in one transaction.
 from __future__ import annotations
 
 import tempfile
-from importlib import resources
 from pathlib import Path
 
 import duckdb
 
 from benchmarks.days import day
 from benchmarks.harness import interleaved, line, ms, ratio
+from coachsim.log.file import schema
 from coachsim.simulation import play, write_log
 
 TABLES = (
@@ -29,7 +29,7 @@ TABLES = (
 def main() -> None:
     plan = day(1_000)
     events = play(plan)
-    schema = resources.files("coachsim.log").joinpath("schema.sql").read_text(encoding="utf-8")
+    tables = schema()
     with tempfile.TemporaryDirectory() as folder:
         taken = iter(range(10_000))
 
@@ -46,7 +46,7 @@ def main() -> None:
 
         def reference() -> None:
             with duckdb.connect(path()) as log:
-                log.execute(schema)
+                log.execute(tables)
                 log.execute("BEGIN")
                 for table, frame in frames.items():
                     log.register("frame", frame)

@@ -272,7 +272,7 @@ def _looks_anyway(rest: Rest, now: Now, waiting: Waiting, sampler: Sampler, draw
     gone = np.where(told == NEVER, 0, np.maximum(now.at - told, 0))
     drawn = draws.uniform("looks anyway", keys[agent], one.astype(np.uint64), rep=rep)
     delay = np.full(len(row), NEVER)
-    for kind in range(URGENT_TOAST + 1):
+    for kind in np.unique(waiting.prompt).tolist():
         those = np.flatnonzero(prompt == kind)
         pool = _prompts(kind, sampler)
         first = np.searchsorted(pool, gone[those], side="right")

@@ -123,9 +123,8 @@ class Adviser:
         return self._habits[1]
 
     def _logged(self, label: str) -> Habits:
-        columns, read = (
-            find(label, PAST_DAYS) for find in (self._host.writer.past_presence, self._host.writer.past_looks)
-        )
+        writer = self._host.writer
+        columns, read = writer.past_presence(label, PAST_DAYS), writer.past_looks(label, PAST_DAYS)
         agents, agent = np.unique(columns["agent_id"].astype(str), return_inverse=True)
         reasons, reason = np.unique(np.ma.filled(columns["reason"], "").astype(str), return_inverse=True)
         day, at = (np.asarray(columns[name], np.int64) for name in ("day", "moment"))
@@ -175,17 +174,13 @@ class Adviser:
 def habits_of(days: Sequence[Days]) -> Habits:
     """The habits of people whose past days were drawn, one day each: where they were, and when they read."""
     ids = [agent.agent_id for agent in days[0].active]
-    read = [outcome(day) for day in days]
-    looks = Looks.of(
-        np.concatenate([one.agent + number * len(ids) for number, one in enumerate(read)]),
-        np.concatenate([one.sent_at - day.day.began_at for one, day in zip(read, days, strict=True)]),
-        np.concatenate(
-            [
-                np.where(one.read_at == NEVER, NEVER, one.read_at - day.day.began_at)
-                for one, day in zip(read, days, strict=True)
-            ]
-        ),
-    )
+    row, sent, read = [], [], []
+    for number, day in enumerate(days):
+        played, began_at = outcome(day), day.day.began_at
+        row.append(played.agent + number * len(ids))
+        sent.append(played.sent_at - began_at)
+        read.append(np.where(played.read_at == NEVER, NEVER, played.read_at - began_at))
+    looks = Looks.of(np.concatenate(row), np.concatenate(sent), np.concatenate(read))
     return habits.of_rotas(ids, [day.rota for day in days], looks)
 
 
@@ -211,8 +206,10 @@ def _now(rows: Sequence[AgentRow], at: int, length: int, began_at: int) -> Now:
 
 def _waiting(floor: FloorState, rows: Sequence[AgentRow], began_at: int) -> Waiting:
     def prompt(one: Delivery) -> int:
+        if one.toast_at is None:
+            return advice.BELL
         urgent = floor.messages[one.message_id].message.priority is Priority.URGENT
-        return advice.BELL if one.toast_at is None else advice.URGENT_TOAST if urgent else advice.TOAST
+        return advice.URGENT_TOAST if urgent else advice.TOAST
 
     unread = [(number, one) for number, row in enumerate(rows) for one in row.unread.values()]
     told = [NEVER if one.notified_at is None else one.notified_at - began_at for _, one in unread]

@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from coachsim.intervals import Floats
 from coachsim.outcome import NEVER, Ints
 
-Floats = NDArray[np.float64]
 _OF_ONE_DAY = 0.02
 """An agent's variance between days that is assumed where only one is known: somebody does otherwise on one in fifty."""
 

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import coachsim
 from coachsim.cli import audit, backup, experiments, fit, keeping, logs, machine, serving, users
 from coachsim.errors import CoachsimError
+from coachsim.models import COMMAND_LINE
 
 if TYPE_CHECKING:
     from coachsim.host import FloorHost
     from coachsim.models import Agent
 
 _Result = TypeVar("_Result")
-ACTOR = "command-line"
 DEFAULT_DATA = Path("data/live")
 PRACTICE_DATA = Path("data/practice")
 
@@ -124,7 +124,7 @@ def _roster_load(arguments: argparse.Namespace) -> None:
     else:
 
         async def load(host: FloorHost) -> int:
-            events = await host.do(Floor.set_agents, agents, actor=ACTOR)
+            events = await host.do(Floor.set_agents, agents, actor=COMMAND_LINE)
             return sum(isinstance(event, AgentChanged) for event in events)
 
         changed = _on_floor(arguments.data, load)
@@ -140,7 +140,7 @@ def _clear_down(arguments: argparse.Namespace) -> None:
     else:
 
         async def clear(host: FloorHost) -> None:
-            await host.clear_down(actor=ACTOR)
+            await host.clear_down(actor=COMMAND_LINE)
 
         _on_floor(arguments.data, clear)
     print("Cleared down: all inboxes are empty now.")

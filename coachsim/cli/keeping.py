@@ -11,8 +11,7 @@ from urllib.parse import quote
 
 from coachsim.cli import logs
 from coachsim.errors import WrongFolder
-
-_ACTOR = "command-line"
+from coachsim.models import COMMAND_LINE
 
 
 def add_commands(group: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -78,7 +77,7 @@ async def _pseudonym_here(data_dir: Path, agent_id: str) -> str:
     keeping.prepare(data_dir, settings)
     host = await FloorHost.open(data_dir, settings)
     try:
-        new_id = await keeping.pseudonym(host, data_dir, agent_id, accounts=accounts, actor=_ACTOR)
+        new_id = await keeping.pseudonym(host, data_dir, agent_id, accounts=accounts, actor=COMMAND_LINE)
     finally:
         await host.close()
     keeping.prepare(data_dir, settings)  # copies the log, so that no trace is left in it

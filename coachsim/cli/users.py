@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from coachsim.cli.nearest import nearest
 from coachsim.errors import CoachsimError, InvalidInput
+from coachsim.models import COMMAND_LINE
 
 if TYPE_CHECKING:
     from coachsim.models import Agent
     from coachsim.server.accounts import Accounts
     from coachsim.server.sessions import Sessions
 
-_ACTOR = "command-line"
 _ROLES = ("agent", "supervisor", "analyst", "trainer", "telephony", "admin")
 
 
@@ -71,7 +71,7 @@ def _add(arguments: argparse.Namespace) -> None:
         if accounts.get(account.name) is not None:
             raise InvalidInput(f"There is an account {account.name!r} already. See 'coachsim user change --help'.")
         hashed = None if arguments.no_password else hash_password(checked_password(password))
-        accounts.add(account, hashed, actor=_ACTOR)
+        accounts.add(account, hashed, actor=COMMAND_LINE)
     print(f"Added {account.name}.")
     if given is None and not arguments.no_password:
         print(f"Password (shown only now): {password}")
@@ -95,7 +95,7 @@ def _list(arguments: argparse.Namespace) -> None:
 
 def _disable(arguments: argparse.Namespace) -> None:
     with _accounts(arguments.data) as (accounts, _):
-        accounts.change(arguments.name, actor=_ACTOR, disabled=True)
+        accounts.change(arguments.name, actor=COMMAND_LINE, disabled=True)
     print(f"Disabled {arguments.name}; its sign-ins and tokens have ended.")
 
 
@@ -117,9 +117,9 @@ def _change(arguments: argparse.Namespace) -> None:
     with _accounts(arguments.data) as (accounts, _):
         accounts.known(arguments.name)
         if changes:
-            accounts.change(arguments.name, actor=_ACTOR, **changes)
+            accounts.change(arguments.name, actor=COMMAND_LINE, **changes)
         if hashed is not None:
-            accounts.set_password(arguments.name, hashed, actor=_ACTOR)
+            accounts.set_password(arguments.name, hashed, actor=COMMAND_LINE)
     print(f"Changed {arguments.name}; its sign-ins have ended.")
     _warn_of_unknown(arguments, "changed")
 
@@ -131,7 +131,7 @@ def _token(arguments: argparse.Namespace) -> None:
             raise InvalidInput(
                 f"{account.name} is disabled. Enable it with 'coachsim user change {account.name} --enable'."
             )
-        print(sessions.new_token(account, actor=_ACTOR))
+        print(sessions.new_token(account, actor=COMMAND_LINE))
 
 
 def _warn_of_unknown(arguments: argparse.Namespace, done: str) -> None:

@@ -1,4 +1,4 @@
-"""What-ifs: ``compare`` sets variants of a day side by side, ``sweep`` tries every value, on the same people and days.
+"""``compare`` and ``sweep``: scenarios played on the same people and days, with a row per measure and variant.
 
 Every variant is played with the same seeds, and every draw hangs on what it is for (``coachsim.people.draws``): so a
 difference between two variants is that of the same people on the same day, and its interval is narrow.

@@ -7,10 +7,10 @@ since is open again in them, worked out from its events.
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from coachsim.errors import InvalidInput
+from coachsim.log.file import schema
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -56,9 +56,8 @@ def _views() -> tuple[str, ...]:
     """The views of schema.sql, to be made for one cursor only."""
     import duckdb
 
-    schema = resources.files("coachsim.log").joinpath("schema.sql").read_text(encoding="utf-8")
     begin = "CREATE VIEW "
-    queries = (statement.query for statement in duckdb.extract_statements(schema))
+    queries = (statement.query for statement in duckdb.extract_statements(schema()))
     return tuple(
         query[query.index(begin) :].replace(begin, "CREATE TEMP VIEW ", 1) for query in queries if begin in query
     )

@@ -38,6 +38,7 @@ from coachsim.models.messages import (
     Message,
 )
 from coachsim.models.terms import (
+    COMMAND_LINE,
     FLOOR,
     GROUP_KINDS,
     MAX_BODY,
@@ -51,6 +52,7 @@ from coachsim.models.terms import (
 )
 
 __all__ = [
+    "COMMAND_LINE",
     "EVENT_KINDS",
     "FLOOR",
     "GROUP_KINDS",

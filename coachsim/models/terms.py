@@ -13,6 +13,8 @@ MAX_REASON = 25
 MAX_REQUEST_ID = 100
 FLOOR = "floor"
 """The actor of what happens by itself."""
+COMMAND_LINE = "command-line"
+"""The actor of what somebody does with the command line."""
 GROUP_KINDS = ("campaign", "list", "team", "queue")
 # Blanks, Unicode's Default_Ignorable_Code_Point, and the Braille pattern without a dot: alone they show nothing.
 _UNSEEN = re.compile(

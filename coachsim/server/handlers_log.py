@@ -37,14 +37,14 @@ class LogTable(ApiHandler):
             async with self.site.reading:
                 writer = self.site.host.writer
                 seq = await asyncio.to_thread(snapshot.write_from, writer, file, table, *days, scope, as_of)
+                if table == "all_days" and self.site.keeping is not None:
+                    older = await asyncio.to_thread(self.site.keeping.older_days)
+                    if older:
+                        self.set_header(OLDER_DAYS, f"{older[0]}/{older[-1]}")
             self.set_header("Content-Type", "application/vnd.apache.parquet")
             self.set_header("Content-Disposition", f'attachment; filename="{table}.parquet"')
             self.set_header("Content-Length", str(file.tell()))
             self.set_header(AS_OF, str(seq))
-            if table == "all_days" and self.site.keeping is not None:
-                older = await asyncio.to_thread(self.site.keeping.older_days)
-                if older:
-                    self.set_header(OLDER_DAYS, f"{older[0]}/{older[-1]}")
             file.seek(0)
             with suppress(StreamClosedError):  # whoever asked has gone
                 while chunk := await asyncio.to_thread(file.read, _CHUNK):

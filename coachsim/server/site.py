@@ -18,7 +18,7 @@ from coachsim.adviser import ATTENTION_FILE, Adviser
 from coachsim.client import LocalClient
 from coachsim.host import FloorHost
 from coachsim.keeping import Keeping
-from coachsim.models import AgentChanged, Event
+from coachsim.models import COMMAND_LINE, AgentChanged, Event
 from coachsim.server.accounts import Account, Accounts, in_order
 from coachsim.server.comings import SIGNED_IN, Comings
 from coachsim.server.hashing import Hashing
@@ -126,7 +126,7 @@ class Site:
         """The command line on this machine, which has read the server's own token from its folder."""
         if not hmac.compare_digest(token.encode(), self.local_token.encode()):
             return None
-        return Caller(Account("command-line", frozenset({"admin"}), None), "local", "local")
+        return Caller(Account(COMMAND_LINE, frozenset({"admin"}), None), "local", "local")
 
     def outside_session(self, account: Account) -> str:
         """The session of someone whom the site's own identity provider signed in."""
