@@ -33,6 +33,7 @@ from tests.browser.walking import (
     Cable,
     button,
     choose,
+    enter_as_supervisor,
     filter_team,
     inbox,
     is_live,
@@ -144,7 +145,7 @@ async def test_setting_up_and_the_start_of_a_practice_floor(tmp_path: Path, brow
     practice = await Server.start(Options(tmp_path / "practice", port=0, practice=WEEKDAY))
     await page.goto(practice.url)
     await audit.look_at(page, "start page, practice")
-    await page.get_by_role("button", name="Enter as supervisor").first.click()
+    await enter_as_supervisor(page)
     await expect(page.get_by_text("You are in as supervisor.")).to_be_visible()
     await audit.look_at(page, "start page, practice, entered")
     await fits(page, PHONE)

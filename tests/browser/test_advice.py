@@ -16,7 +16,7 @@ from coachsim.models import AgentState, Audience, Draft
 from coachsim.server.app import Server
 from coachsim.server.site import Options
 from tests.browser.marks import IN_A_BROWSER
-from tests.browser.walking import picture
+from tests.browser.walking import enter_as_supervisor, picture
 
 pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(240)]
 
@@ -42,7 +42,7 @@ async def page(server, browser, page_log) -> Page:
     page_log.watch(context)
     page = await context.new_page()
     await page.goto(server.url)
-    await page.get_by_role("button", name="Enter as supervisor").first.click()
+    await enter_as_supervisor(page)
     await expect(page.get_by_text("You are in as supervisor.")).to_be_visible()
     await page.goto(f"{server.url}/coaching")
     await expect(page.get_by_role("status", name="Connection")).to_have_text("live", timeout=90_000)

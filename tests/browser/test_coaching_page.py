@@ -61,13 +61,17 @@ async def page(server, browser, page_log) -> Page:
     context.set_default_timeout(30_000)
     page_log.watch(context)
     page = await context.new_page()
+    await signed_in(server, page)
+    await is_live(page)
+    yield page
+    await context.close()
+
+
+async def signed_in(server: Server, page: Page) -> None:
     await page.goto(f"{server.url}/login?next=/coaching")
     await page.get_by_label("Name").fill("sup")
     await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
-    await is_live(page)
-    yield page
-    await context.close()
 
 
 async def is_live(page: Page) -> None:
@@ -349,10 +353,7 @@ async def test_a_page_whose_widget_was_given_up_loads_again_once_and_then_says_s
     page_log.watch(context)
     page = await context.new_page()
     await page.add_init_script(GIVEN_UP.replace("TIMES", str(times)))
-    await page.goto(f"{server.url}/login?next=/coaching")
-    await page.get_by_label("Name").fill("sup")
-    await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Sign in").click()
+    await signed_in(server, page)
     await expect(page.get_by_role("grid", name="Agents")).to_be_visible()
     assert await page.evaluate("sessionStorage.getItem('loads')") == str(times)
     await expect(page.get_by_text("The page did not come up")).to_be_visible(visible=times == 2)

@@ -17,7 +17,7 @@ from coachsim.models import AgentState
 from coachsim.server.app import Server
 from coachsim.server.site import Options
 from tests.browser.marks import IN_A_BROWSER
-from tests.browser.walking import picture
+from tests.browser.walking import enter_as_supervisor, picture
 
 pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(240)]
 
@@ -63,7 +63,7 @@ async def test_from_nothing_to_a_message_seen_being_read(server, context) -> Non
     start = await context.new_page()
     await start.goto(server.url)
     await picture(start, "start")
-    await start.get_by_role("button", name="Enter as supervisor").first.click()
+    await enter_as_supervisor(start)
     await expect(start.get_by_text("You are in as supervisor.")).to_be_visible()
     name = re.match("Take the seat of (.*)", await start.get_by_role("link", name="Take the seat of").inner_text())[1]
     await picture(start, "start-entered")
@@ -143,7 +143,11 @@ async def test_a_seat_is_one_click_from_an_agents_row_and_somebody_elses_is_refu
     practice = server.site.practice
     page = await context.new_page()
     await page.goto(server.url)
-    await page.get_by_role("region", name="Enter as anyone").get_by_role("button", name="Enter as supervisor").click()
+    await (
+        page.get_by_role("region", name="Enter as anyone")
+        .get_by_role("button", name="Enter as supervisor", exact=True)
+        .click()
+    )
     await is_live(page)
     free = [row for row in practice.host.floor.agents.values() if row.state is AgentState.LOGGED_IN]
     name, agent_id = free[0].agent.name, free[0].agent.agent_id

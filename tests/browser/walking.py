@@ -263,6 +263,12 @@ async def select(page: Page, agent: Agent) -> None:
     await row(page, agent.name).click()
 
 
+async def enter_as_supervisor(page: Page) -> None:
+    """The first step of a practice floor's start page."""
+    first = page.get_by_role("region", name="Your first minute")
+    await first.get_by_role("button", name="Enter as supervisor", exact=True).click()
+
+
 async def picture(page: Page, name: str) -> None:
     """Keeps a picture where somebody asked for them."""
     if folder := os.environ.get("COACHSIM_PICTURES"):

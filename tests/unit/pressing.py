@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from coachsim.pages.page import Page
 
 NO_CONTROL_SENDS = [
@@ -30,6 +32,17 @@ class Browser:
     def press(self, event: str, **data: Any) -> None:
         """A control sends its event."""
         self.page._handle_event(self.page, {"event": event, "data": data}, [])
+
+    def sends_no_event(self, content: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What no control sends has no answer, and makes the kernel neither import nor call anything."""
+
+        def never(*_: object) -> None:
+            raise AssertionError("a module was imported for a browser")
+
+        monkeypatch.setattr("ipyvue.VueTemplateWidget.import_module", never)
+        self.heard.clear()
+        self.page._handle_event(self.page, content, [])
+        assert self.heard == []
 
     def said(self, method: str) -> list[dict]:
         """The data of everything told by this method so far."""
