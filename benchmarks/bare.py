@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import simpy
 
-from coachsim.models import Acknowledged, AgentChanged, AgentState, Connected, Event, Message, Read, Sent, StateChanged
+from coachsim.events import Acknowledged, AgentChanged, Connected, Event, Read, Sent, StateChanged
+from coachsim.models import AgentState, Message
 from coachsim.outcome import NEVER
 from coachsim.plan import Change, Plan
 

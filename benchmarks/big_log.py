@@ -9,8 +9,8 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.days import day
+from coachsim.events import AgentChanged, ClearedDown, Event
 from coachsim.log import LogWriter, Run
-from coachsim.models import AgentChanged, ClearedDown, Event
 from coachsim.plan import plan
 from coachsim.simulation import play
 

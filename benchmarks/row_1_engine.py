@@ -7,7 +7,7 @@ import time
 from benchmarks import bare
 from benchmarks.days import day
 from benchmarks.harness import interleaved, line, ms, ratio
-from coachsim.models import ClearedDown
+from coachsim.events import ClearedDown
 from coachsim.simulation import play
 from coachsim.state import FloorState
 

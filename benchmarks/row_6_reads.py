@@ -19,8 +19,8 @@ import httpx
 from benchmarks.crowd import Crowd
 from benchmarks.harness import interleaved, line, ms, ratio
 from benchmarks.served import Running, running
+from coachsim.events import Read
 from coachsim.log import LogWriter
-from coachsim.models import Read
 
 AGENTS = 1_000
 ROUNDS = 7

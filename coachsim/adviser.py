@@ -22,8 +22,9 @@ from coachsim.advice import Advice, Prospect, Waiting
 from coachsim.days import HOUR, SECOND, to_iso
 from coachsim.errors import CoachsimError
 from coachsim.evaluate import outcome
+from coachsim.events import DayBegan, Event
 from coachsim.host import FloorHost
-from coachsim.models import DayBegan, Delivery, Event, Priority
+from coachsim.models import Delivery, Priority
 from coachsim.outcome import NEVER, STATES
 from coachsim.people import habits
 from coachsim.people.draws import keys

@@ -17,9 +17,10 @@ from coachsim import frames, templates, views
 from coachsim.audience import Scope
 from coachsim.days import to_datetime, to_iso
 from coachsim.errors import InvalidInput, NotFound
+from coachsim.events import Event, Sent
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
-from coachsim.models import AgentState, Audience, Chase, Draft, Event, Message, Priority, Sent
+from coachsim.models import AgentState, Audience, Chase, Draft, Message, Priority
 from coachsim.shelf import Keeper, KeptInMemory
 from coachsim.views import Json
 from coachsim.when import When, moment

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
+from coachsim.events import Event
 from coachsim.log import LogWriter
-from coachsim.models import Event
 
 
 class _Batch:

@@ -12,8 +12,9 @@ from coachsim.days import Schedule
 from coachsim.engine import PLAN
 from coachsim.errors import EmptyAudience
 from coachsim.evaluate import outcome
+from coachsim.events import Event, Events
 from coachsim.floor import Floor
-from coachsim.models import AgentState, Event, Events
+from coachsim.models import AgentState
 from coachsim.outcome import NEVER
 from coachsim.plan import Days, Send, draw, plan_of
 

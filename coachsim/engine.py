@@ -20,8 +20,9 @@ import numpy as np
 import simpy
 
 from coachsim.errors import EmptyAudience, InactiveAgent, NotFound
+from coachsim.events import Connected, Event, Events, Read, Sent, StateChanged
 from coachsim.floor import Floor
-from coachsim.models import AgentState, Connected, Event, Events, Message, Read, Sent, StateChanged
+from coachsim.models import AgentState, Message
 from coachsim.outcome import NEVER
 from coachsim.people.minds import Drawn, Mind
 from coachsim.plan import Change, Plan, Send

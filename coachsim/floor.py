@@ -26,31 +26,23 @@ from coachsim.errors import (
     UnknownAgent,
     UnknownMessage,
 )
-from coachsim.models import (
-    FLOOR,
-    MAX_REASON,
+from coachsim.events import (
     Acknowledged,
-    Agent,
     AgentChanged,
-    AgentState,
-    Audience,
     Audited,
     ClearedDown,
     Connected,
     DayBegan,
-    Delivery,
     Disconnected,
-    Draft,
     Event,
     Events,
     Expired,
-    Message,
     Read,
     Restarted,
     StateChanged,
     ToastsShown,
-    clean_text,
 )
+from coachsim.models import FLOOR, MAX_REASON, Agent, AgentState, Audience, Delivery, Draft, Message, clean_text
 from coachsim.scheduling import Scheduling
 from coachsim.state import AgentRow, MessageRow, went_back
 from coachsim.wording import STATES

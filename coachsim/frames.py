@@ -10,7 +10,7 @@ from collections.abc import Collection
 from coachsim import views
 from coachsim.audience import Scope, in_scope
 from coachsim.days import to_iso
-from coachsim.models import (
+from coachsim.events import (
     Acknowledged,
     AgentChanged,
     ClearedDown,

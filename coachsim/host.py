@@ -19,9 +19,10 @@ from coachsim.clock import Clock, ClockWatch, SystemClock
 from coachsim.commits import Commits
 from coachsim.days import SECOND, Schedule
 from coachsim.errors import LogError, LogUnavailable, WrongFolder
+from coachsim.events import DayBegan, Event
 from coachsim.floor import Floor
 from coachsim.log import LOG_FILE, LogWriter, Run
-from coachsim.models import FLOOR, Agent, DayBegan, Event
+from coachsim.models import FLOOR, Agent
 from coachsim.scheduling import Rights
 from coachsim.settings import Settings
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from coachsim.errors import AgentInUse, LogUnavailable, UnknownAgent
+from coachsim.events import ClearedDown, Event
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
 from coachsim.log import LOG_FILE, LogWriter, pseudonyms, retention
@@ -21,7 +22,7 @@ from coachsim.log.file import explained
 from coachsim.log.joined import older_than
 from coachsim.log.pseudonyms import Pseudonym
 from coachsim.log.retention import Removal
-from coachsim.models import FLOOR, ClearedDown, Event
+from coachsim.models import FLOOR
 from coachsim.settings import Settings
 
 RETRY_S = 600.0

@@ -18,10 +18,10 @@ from coachsim.clock import PacedClock, SystemClock
 from coachsim.days import Schedule
 from coachsim.engine import PLAN, Engine
 from coachsim.errors import CoachsimError, InvalidInput, LogError, SeatTaken, UnknownAgent
+from coachsim.events import Event
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
 from coachsim.log import Run
-from coachsim.models import Event
 from coachsim.plan import Plan, check_seed, plan, practice_start
 from coachsim.scenario import Scenario
 from coachsim.scheduling import Rights

@@ -23,19 +23,8 @@ from coachsim.errors import (
     UnknownMessage,
     UnknownSchedule,
 )
-from coachsim.models import (
-    FLOOR,
-    AgentState,
-    Audience,
-    Draft,
-    Event,
-    Events,
-    Message,
-    NotReleased,
-    Scheduled,
-    Sent,
-    Withdrawn,
-)
+from coachsim.events import Event, Events, NotReleased, Scheduled, Sent, Withdrawn
+from coachsim.models import FLOOR, AgentState, Audience, Draft, Message
 from coachsim.state import FloorState, ScheduleRow, ScheduleStatus
 from coachsim.when import When
 

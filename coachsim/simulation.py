@@ -16,10 +16,11 @@ from coachsim.days import Schedule
 from coachsim.enact import enact
 from coachsim.engine import Engine
 from coachsim.errors import InvalidInput
+from coachsim.events import Event
 from coachsim.floor import Floor
 from coachsim.log import LOG_FILE, LogWriter, MessageLog, Run
 from coachsim.log.file import discard, put_in_place
-from coachsim.models import Agent, Event
+from coachsim.models import Agent
 from coachsim.plan import Plan, check_seed, draw, plan, plan_of
 from coachsim.scenario import Scenario
 

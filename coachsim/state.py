@@ -13,22 +13,16 @@ from heapq import heapify, heappop, heappush
 from typing import Any
 
 from coachsim.days import MINUTE
-from coachsim.models import (
-    GROUP_KINDS,
+from coachsim.events import (
     Acknowledged,
-    Agent,
     AgentChanged,
-    AgentState,
     Audited,
     ClearedDown,
     Connected,
     DayBegan,
-    Delivery,
     Disconnected,
-    Draft,
     Event,
     Expired,
-    Message,
     NotReleased,
     Read,
     Restarted,
@@ -38,6 +32,7 @@ from coachsim.models import (
     ToastsShown,
     Withdrawn,
 )
+from coachsim.models import GROUP_KINDS, Agent, AgentState, Delivery, Draft, Message
 from coachsim.when import When
 
 _OUT = AgentState.LOGGED_OUT

@@ -113,8 +113,8 @@ def _roster_check(arguments: argparse.Namespace) -> None:
 
 def _roster_load(arguments: argparse.Namespace) -> None:
     from coachsim import roster
+    from coachsim.events import AgentChanged
     from coachsim.floor import Floor
-    from coachsim.models import AgentChanged
     from coachsim.server.local import RunningServer
 
     agents = _agents(arguments.csv)

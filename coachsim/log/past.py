@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from coachsim.audience import Scope
+from coachsim.events import Event, Scheduled
 from coachsim.log.file import Run
 from coachsim.log.records import SELECT, from_row, scheduled_from
-from coachsim.models import Agent, AgentState, Audience, Delivery, Event, Message, Priority, Scheduled
+from coachsim.models import Agent, AgentState, Audience, Delivery, Message, Priority
 from coachsim.state import AgentRow, FloorState, MessageRow, Opening
 
 if TYPE_CHECKING:

@@ -12,24 +12,8 @@ from dataclasses import MISSING, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from coachsim.models import (
-    EVENT_KINDS,
-    KIND_OF,
-    Agent,
-    AgentChanged,
-    AgentState,
-    Audience,
-    Chase,
-    Connected,
-    Draft,
-    Event,
-    Expired,
-    Message,
-    Priority,
-    Scheduled,
-    Sent,
-    StateChanged,
-)
+from coachsim.events import EVENT_KINDS, KIND_OF, AgentChanged, Connected, Event, Expired, Scheduled, Sent, StateChanged
+from coachsim.models import Agent, AgentState, Audience, Chase, Draft, Message, Priority
 from coachsim.when import When
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ CREATE TABLE run_info (
 CREATE TABLE events (
     seq BIGINT,                -- 1, 2, 3 … without gaps
     happened_at TIMESTAMP,
-    kind VARCHAR,              -- a key of models.EVENT_KINDS
+    kind VARCHAR,              -- a key of events.EVENT_KINDS
     actor VARCHAR,
     agent_id VARCHAR,          -- whose event it is
     message_id BIGINT,

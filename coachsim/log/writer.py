@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 
 from coachsim.errors import InvalidInput, LogUnavailable
+from coachsim.events import ClearedDown, Event
 from coachsim.log import past
 from coachsim.log.file import (
     STORAGE_VERSION,
@@ -31,7 +32,6 @@ from coachsim.log.file import (
 from coachsim.log.past import Restored
 from coachsim.log.records import COLUMNS, to_frame, to_row
 from coachsim.log.upgrade import open_up_to_date
-from coachsim.models import ClearedDown, Event
 
 GROUP = 1_000
 """As many queued events go into one commit; a longer single append still goes in whole."""

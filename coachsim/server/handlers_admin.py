@@ -8,8 +8,8 @@ from typing import Any
 
 from coachsim import roster
 from coachsim.errors import InvalidInput
+from coachsim.events import AgentChanged, ClearedDown
 from coachsim.floor import Floor
-from coachsim.models import AgentChanged, ClearedDown
 from coachsim.server.base import ApiHandler
 from coachsim.server.schemas import BackupBody, parse
 

@@ -7,8 +7,9 @@ from typing import Any
 from coachsim import views
 from coachsim.days import to_iso
 from coachsim.errors import UnknownAgent
+from coachsim.events import Read
 from coachsim.floor import Floor
-from coachsim.models import AgentState, Read
+from coachsim.models import AgentState
 from coachsim.server.base import ApiHandler
 from coachsim.server.schemas import AckBody, OpenBody, StateBody, ToastsBody, parse
 

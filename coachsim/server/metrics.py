@@ -15,9 +15,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from coachsim import __version__
+from coachsim.events import Event, Read, Sent
 from coachsim.host import FloorHost
 from coachsim.log.file import FORMAT, wal_of
-from coachsim.models import Event, Read, Sent
 
 if TYPE_CHECKING:
     from coachsim.server.stalls import Stalls

@@ -16,9 +16,10 @@ from jupyter_server.auth.identity import IdentityProvider
 
 from coachsim.adviser import ATTENTION_FILE, Adviser
 from coachsim.client import LocalClient
+from coachsim.events import AgentChanged, Event
 from coachsim.host import FloorHost
 from coachsim.keeping import Keeping
-from coachsim.models import COMMAND_LINE, AgentChanged, Event
+from coachsim.models import COMMAND_LINE
 from coachsim.server.accounts import Account, Accounts, in_order
 from coachsim.server.comings import SIGNED_IN, Comings
 from coachsim.server.hashing import Hashing

@@ -21,9 +21,9 @@ from tornado.iostream import IOStream, StreamBufferFullError, StreamClosedError
 from coachsim import frames
 from coachsim.client import floor_notice
 from coachsim.errors import CoachsimError, LogError, TooManyRequests
+from coachsim.events import AgentChanged, Event, Sent
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
-from coachsim.models import AgentChanged, Event, Sent
 from coachsim.server.sessions import Caller
 
 HEARTBEAT_S = 15

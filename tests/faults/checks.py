@@ -10,9 +10,10 @@ from pathlib import Path
 import httpx
 
 from coachsim import views
+from coachsim.events import Acknowledged, ClearedDown, DayBegan, Event, Expired, Read, Sent, StateChanged
 from coachsim.log import LogWriter
 from coachsim.log.records import SELECT, from_row
-from coachsim.models import Acknowledged, AgentState, ClearedDown, DayBegan, Event, Expired, Read, Sent, StateChanged
+from coachsim.models import AgentState
 from coachsim.state import FloorState
 from tests.faults.ledger import Ledger, Sending
 from tests.faults.pages import as_listed

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from coachsim.events import Event
 from coachsim.log import LogWriter, MessageLog, Run, open_log
-from coachsim.models import Agent, Audience, Event, Priority
+from coachsim.models import Agent, Audience, Priority
 from tests.unit.floors import BREAK, HOUR, IN, MINUTE, OUT, TEN, Desk, team
 
 SECOND = 1_000_000

@@ -5,28 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from coachsim.days import HOUR, MINUTE
-from coachsim.models import (
+from coachsim.events import (
     Acknowledged,
-    Agent,
     AgentChanged,
-    AgentState,
-    Audience,
     ClearedDown,
     Connected,
     DayBegan,
     Disconnected,
-    Draft,
     Event,
     Expired,
-    Filter,
-    Message,
-    Priority,
     Read,
     Scheduled,
     Sent,
     StateChanged,
     ToastsShown,
 )
+from coachsim.models import Agent, AgentState, Audience, Draft, Filter, Message, Priority
 from coachsim.when import When
 
 IN, BREAK, OUT = AgentState.LOGGED_IN, AgentState.BREAK, AgentState.LOGGED_OUT

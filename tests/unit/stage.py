@@ -7,8 +7,9 @@ from typing import Any
 
 from coachsim.days import Schedule
 from coachsim.engine import Engine
+from coachsim.events import ClearedDown, Event
 from coachsim.floor import Floor
-from coachsim.models import ClearedDown, Delivery, Event
+from coachsim.models import Delivery
 from coachsim.plan import Plan
 from coachsim.state import FloorState, Opening
 

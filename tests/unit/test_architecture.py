@@ -18,7 +18,7 @@ LAYERS = [
     {"errors", "people", "people.draws", "people.presence", "days"},
     {"when"},
     {"models", "settings", "faults", "intervals", "addresses", "light_httpx"},
-    {"outcome", "templates", "bundled", "wording"},
+    {"events", "outcome", "templates", "bundled", "wording"},
     {"shelf"},
     {"state", "clock", "roster", "scenario", "tally", "spread"},
     {"audience", "people.attention", "variants", "people.rota", "sends"},
@@ -73,7 +73,7 @@ RESERVED = {
 }
 
 # The rules, and what shows them: no clock, no input or output, no chance.
-PURE = {"errors", "when", "models", "days", "state", "audience", "scheduling", "floor", "views", "frames"}
+PURE = {"errors", "when", "models", "events", "days", "state", "audience", "scheduling", "floor", "views", "frames"}
 PURE |= {"templates", "shelf", "wording"}
 # A plan draws by key from its seed, and a player has the time that the plan gives it.
 PURE |= {part for part in LAYER_OF if part.startswith("people.")} | {"sends", "plan", "engine"}

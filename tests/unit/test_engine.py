@@ -10,21 +10,9 @@ from hypothesis import strategies as st
 
 from coachsim.days import HOUR, MINUTE, to_datetime
 from coachsim.engine import PLAN
+from coachsim.events import Acknowledged, Audited, ClearedDown, DayBegan, Read, Sent, StateChanged
 from coachsim.floor import Floor
-from coachsim.models import (
-    Acknowledged,
-    AgentState,
-    Audience,
-    Audited,
-    ClearedDown,
-    DayBegan,
-    Delivery,
-    Draft,
-    Priority,
-    Read,
-    Sent,
-    StateChanged,
-)
+from coachsim.models import AgentState, Audience, Delivery, Draft, Priority
 from coachsim.people.draws import Draws, key, keys
 from coachsim.plan import plan
 from coachsim.scenario import Scenario

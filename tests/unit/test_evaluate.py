@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from coachsim.enact import enact
 from coachsim.errors import InvalidInput
 from coachsim.evaluate import evaluate
-from coachsim.models import Agent, DayBegan
+from coachsim.events import DayBegan
+from coachsim.models import Agent
 from coachsim.outcome import NEVER, Outcome
 from coachsim.plan import draw, plan, plan_of
 from coachsim.scenario import Scenario

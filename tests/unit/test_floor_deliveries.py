@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from coachsim.errors import AcknowledgementNotAsked, NotPresent, NotReadYet, UnknownMessage
-from coachsim.models import Agent, ClearedDown, DayBegan, Status
+from coachsim.events import ClearedDown, DayBegan
+from coachsim.models import Agent, Status
 from tests.unit.floors import BREAK, HOUR, IN, MINUTE, OUT, Desk, team
 
 

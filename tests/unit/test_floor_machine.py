@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from coachsim.errors import CoachsimError
+from coachsim.events import Sent
 from coachsim.floor import Floor
-from coachsim.models import Agent, AgentState, Audience, Chase, Draft, Filter, Sent, Status
+from coachsim.models import Agent, AgentState, Audience, Chase, Draft, Filter, Status
 from coachsim.state import FloorState
 from coachsim.when import When
 from tests.unit.floors import AGENTS, SCHEDULE, TEN

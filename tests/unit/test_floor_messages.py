@@ -19,7 +19,8 @@ from coachsim.errors import (
     UnknownGroup,
     UnknownMessage,
 )
-from coachsim.models import GROUP_KINDS, MAX_BODY, Agent, Audience, Draft, Filter, Sent
+from coachsim.events import Sent
+from coachsim.models import GROUP_KINDS, MAX_BODY, Agent, Audience, Draft, Filter
 from tests.unit.floors import BREAK, HOUR, IN, MINUTE, OUT, TEN, Desk, team
 
 EVERYONE = Audience(everyone=True)

@@ -6,7 +6,8 @@ import pytest
 
 from coachsim.audience import recipients_digest
 from coachsim.errors import AudienceChanged, EmptyAudience, InvalidInput, UnknownMessage
-from coachsim.models import Audience, Chase, Sent
+from coachsim.events import Sent
+from coachsim.models import Audience, Chase
 from coachsim.state import FloorState
 from tests.unit.floors import BREAK, HOUR, MINUTE, OUT, TEN, Desk, team
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coachsim.errors import InactiveAgent, InvalidInput, InvalidTransition, UnknownAgent
-from coachsim.models import MAX_REASON, Agent, AgentState, StateChanged
+from coachsim.events import StateChanged
+from coachsim.models import MAX_REASON, Agent, AgentState
 from tests.unit.floors import AGENTS, BREAK, IN, MINUTE, OUT, Desk
 
 WAYS = {IN: [IN], BREAK: [IN, BREAK], OUT: []}

@@ -12,9 +12,10 @@ import pytest
 from coachsim.client import LocalClient
 from coachsim.days import HOUR, MINUTE
 from coachsim.errors import EmptyAudience, LogLocked, LogUnavailable
+from coachsim.events import ClearedDown, DayBegan, Sent, StateChanged
 from coachsim.floor import Floor
 from coachsim.host import LOG_FILE, FloorHost
-from coachsim.models import Agent, AgentState, Audience, ClearedDown, DayBegan, Draft, Sent, StateChanged
+from coachsim.models import Agent, AgentState, Audience, Draft
 from coachsim.settings import Settings
 from coachsim.when import When
 from tests.unit.floors import AGENTS, TEN

@@ -15,13 +15,14 @@ import pytest
 from coachsim import keeping
 from coachsim.days import HOUR
 from coachsim.errors import AgentInUse, LogUnavailable, UnknownAgent
+from coachsim.events import Audited
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
 from coachsim.keeping import Keeping
 from coachsim.log import LOG_FILE, open_log, retention
 from coachsim.log.archive import Archive
 from coachsim.log.pseudonyms import JOURNAL, Pseudonym
-from coachsim.models import Agent, Audited
+from coachsim.models import Agent
 from coachsim.settings import Settings
 from tests.unit.floors import AGENTS, IN, OUT
 from tests.unit.killing import killed_at_changes

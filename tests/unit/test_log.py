@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from coachsim.errors import InvalidInput, LogError, LogLocked, ServerUnavailable
+from coachsim.events import AgentChanged, Audited, StateChanged
 from coachsim.log import LogWriter, MessageLog, Run, open_log
-from coachsim.models import Agent, AgentChanged, Audited, StateChanged
+from coachsim.models import Agent
 from coachsim.state import Opening
 from tests.unit.log_events import ANN, BO, BREAK, CY, IN, NIGHT, OUT, START, PaperDay, Story, at
 

@@ -17,9 +17,9 @@ import pytest
 
 from coachsim import analysis
 from coachsim.errors import LogUnavailable
+from coachsim.events import AgentChanged, Audited, Event, Read
 from coachsim.log import LogWriter, Run, open_log, retention
 from coachsim.log.archive import TABLES, Archive, write_days
-from coachsim.models import AgentChanged, Audited, Event, Read
 from tests.unit.killing import killed_at_changes
 from tests.unit.log_events import ANN, BO, CY, IN, NIGHT, PaperDay
 

@@ -41,7 +41,7 @@ for events in days(writer.seq + 1):
 
 def days(seq: int):
     """Endless appends of ``EACH`` events from ``seq`` on: a message and its read; every tenth append is a night."""
-    from coachsim.models import Read
+    from coachsim.events import Read
     from tests.unit.log_events import ANN, IN, Story, at
 
     while True:

@@ -11,9 +11,10 @@ import pytest
 
 from coachsim.days import to_datetime, to_micros
 from coachsim.errors import CoachsimError
+from coachsim.events import Sent
 from coachsim.floor import Floor
 from coachsim.log import LogWriter, open_log
-from coachsim.models import Agent, AgentState, Audience, Delivery, Draft, Filter, Sent
+from coachsim.models import Agent, AgentState, Audience, Delivery, Draft, Filter
 from coachsim.when import When
 from tests.unit.floors import AGENTS, SCHEDULE, TEN
 

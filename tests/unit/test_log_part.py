@@ -12,10 +12,10 @@ import pytest
 
 from coachsim import analysis, open_log
 from coachsim.errors import InvalidInput, LogDamaged, LogError
+from coachsim.events import StateChanged
 from coachsim.log import LogWriter
 from coachsim.log.part import FileSource, Part
 from coachsim.log.snapshot import TABLES
-from coachsim.models import StateChanged
 from tests.unit.log_events import ANN, BO, IN, NIGHT, OUT, PaperDay
 
 FIRST, SECOND = "2026-03-02", "2026-03-03"

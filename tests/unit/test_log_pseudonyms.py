@@ -13,10 +13,11 @@ import pytest
 
 from coachsim import analysis, roster
 from coachsim.errors import LogDamaged
+from coachsim.events import AgentChanged, Audited, Read
 from coachsim.log import LogWriter, open_log, pseudonyms, retention
 from coachsim.log.archive import Archive, write_days
 from coachsim.log.pseudonyms import JOURNAL, Pseudonym
-from coachsim.models import Agent, AgentChanged, Audience, Audited, Read
+from coachsim.models import Agent, Audience
 from tests.unit.log_events import ANN, CY, IN, NIGHT, PaperDay
 
 NEW = Pseudonym("a1", "former-0", "Former agent 0", ("ann.account",))

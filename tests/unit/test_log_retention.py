@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from coachsim import analysis
 from coachsim.errors import LogLocked
+from coachsim.events import Audited, Event, NotReleased, Read, StateChanged, Withdrawn
 from coachsim.log import LogWriter, Restored, Run, open_log, retention
-from coachsim.models import Agent, Audience, Audited, Event, NotReleased, Read, StateChanged, Withdrawn
+from coachsim.models import Agent, Audience
 from coachsim.state import FloorState
 from tests.unit.log_events import ANN, BO, BREAK, CY, IN, NIGHT, OUT, PaperDay, Story, at
 

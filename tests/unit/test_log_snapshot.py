@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from coachsim.errors import InvalidInput
+from coachsim.events import AgentChanged, Audited, StateChanged
 from coachsim.log import LogWriter
 from coachsim.log.snapshot import snapshot
-from coachsim.models import AgentChanged, Audience, Audited, Filter, StateChanged
+from coachsim.models import Audience, Filter
 from tests.unit.log_events import ANN, BO, CY, IN, NIGHT, OUT, PaperDay, at
 from tests.unit.test_log import STABLE
 

@@ -11,8 +11,8 @@ import duckdb
 import pytest
 
 from coachsim.errors import InvalidInput, LogDamaged, LogError, LogLocked, LogUnavailable
+from coachsim.events import Audited, Event
 from coachsim.log import LogWriter, open_log
-from coachsim.models import Audited, Event
 from tests.unit.log_events import ANN, OUT, PaperDay, Story, at
 
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coachsim.days import HOUR, MINUTE, Schedule, to_datetime
+from coachsim.events import Audited, Sent
 from coachsim.floor import Floor
-from coachsim.models import Agent, AgentState, Audited, Filter, Sent
+from coachsim.models import Agent, AgentState, Filter
 from coachsim.plan import SENDER, Plan, plan, practice_start
 from coachsim.scenario import Scenario, ScenarioError
 from coachsim.simulation import play

@@ -14,9 +14,10 @@ from coachsim.client import LocalClient
 from coachsim.days import HOUR, MINUTE, SECOND, to_iso
 from coachsim.engine import PLAN
 from coachsim.errors import InvalidInput, SeatTaken, UnknownAgent, WrongFolder
+from coachsim.events import DayBegan, Read, Sent
 from coachsim.floor import Floor
 from coachsim.host import FloorHost
-from coachsim.models import Agent, AgentState, DayBegan, Read, Sent
+from coachsim.models import Agent, AgentState
 from coachsim.plan import plan
 from coachsim.practice import Practice
 from coachsim.scenario import Scenario

@@ -9,21 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coachsim import models
+from coachsim.events import EVENT_KINDS, Event, StateChanged
 from coachsim.log import LogWriter
 from coachsim.log.records import COLUMNS, SELECT, from_row, to_frame, to_row
-from coachsim.models import (
-    EVENT_KINDS,
-    GROUP_KINDS,
-    Agent,
-    AgentState,
-    Audience,
-    Draft,
-    Event,
-    Filter,
-    Message,
-    Priority,
-)
+from coachsim.models import GROUP_KINDS, Agent, AgentState, Audience, Draft, Filter, Message, Priority
 from coachsim.when import When
 
 text = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=12)
@@ -185,7 +174,7 @@ def test_the_columns_are_those_of_the_schema(tmp_path):
 
 
 def test_states_and_priorities_come_back_as_members_not_as_texts():
-    event = models.StateChanged(seq=1, happened_at=1, actor="a1", agent_id="a1", state=AgentState.BREAK)
+    event = StateChanged(seq=1, happened_at=1, actor="a1", agent_id="a1", state=AgentState.BREAK)
     again = from_row(to_row(event))
-    assert isinstance(again, models.StateChanged)
+    assert isinstance(again, StateChanged)
     assert again.state is AgentState.BREAK

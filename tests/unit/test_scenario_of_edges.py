@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from coachsim import CoachsimError, MessageLog, Scenario, simulate
 from coachsim.errors import InvalidInput, NotEnoughEvidence
+from coachsim.events import StateChanged
 from coachsim.fitting import scenario_of
 from coachsim.fitting.clusters import groups
-from coachsim.models import Audience, Filter, Priority, StateChanged
+from coachsim.models import Audience, Filter, Priority
 from coachsim.plan import draw, plan
 from coachsim.roster import load
 from coachsim.scenario import Attention

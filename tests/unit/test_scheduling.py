@@ -15,19 +15,9 @@ from coachsim.errors import (
     UnknownAgent,
     UnknownSchedule,
 )
+from coachsim.events import ClearedDown, DayBegan, NotReleased, Scheduled, Sent, StateChanged, Withdrawn
 from coachsim.floor import Floor
-from coachsim.models import (
-    Agent,
-    Audience,
-    ClearedDown,
-    DayBegan,
-    Filter,
-    NotReleased,
-    Scheduled,
-    Sent,
-    StateChanged,
-    Withdrawn,
-)
+from coachsim.models import Agent, Audience, Filter
 from coachsim.scheduling import FARTHEST, MOST_WAITING
 from coachsim.state import FloorState, Opening, ScheduleStatus
 from coachsim.when import When

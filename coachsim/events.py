@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from coachsim.models.messages import Agent, Draft, Message
-from coachsim.models.terms import AgentState
+from coachsim.models import Agent, AgentState, Draft, Message
 from coachsim.when import When
 
 
