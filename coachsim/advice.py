@@ -31,6 +31,8 @@ LEAST_GAIN, AS_MANY = 0.02, 0.005
 """A later moment is worth waiting for if so much more of the recipients read; of those about as good, the earliest."""
 SOON, LEAST_SAVING, LEAST_SAVED_SHARE, AS_QUICK = HOUR, MINUTE, 0.25, 1.1
 """Or, if it is soon, where half of them have read so much sooner once it is out, and by such a share …"""
+LEAST_SAVED_OF_WAIT = 0.1
+"""… and so much of the wait: nobody waits twenty minutes for a message to be read a minute sooner …"""
 NO_LOSS = 0.01
 """… and no more than so much of the share that reads is lost. Either gain has to be more than chance gives."""
 FALLS_BY = 0.2
@@ -187,7 +189,13 @@ def _better(now: _Weighed, later: list[_Weighed]) -> _Weighed | None:
     many = next((one for one in later if one.share >= most - AS_MANY), None)
     if many and many.share - now.share >= LEAST_GAIN and _surely(many.shares, now.shares):
         return many
-    soon = [one for one in later if one.at <= now.at + SOON and one.share >= now.share - NO_LOSS]
+    soon = [
+        one
+        for one in later
+        if one.at <= now.at + SOON
+        and one.share >= now.share - NO_LOSS
+        and now.median - one.median >= LEAST_SAVED_OF_WAIT * (one.at - now.at)
+    ]
     least = min((one.median for one in soon), default=0.0)
     quick = next((one for one in soon if one.median <= AS_QUICK * least), None)
     saved = now.median - quick.median if quick else 0.0

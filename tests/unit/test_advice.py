@@ -26,13 +26,14 @@ USUAL = Attention.model_validate({})
 SHOWN = Policy.model_validate({})
 
 
-def team(*, lunch=(9.0, 9.5), end=15.0, days=10, agents=TEAM):
-    """A team that works from 5 to ``end`` (hours since the day began), all at lunch together."""
+def team(*, lunch=(9.0, 9.5), end=15.0, days=10, agents=TEAM, eat=20):
+    """A team that works from 5 to ``end`` (hours since the day began); the first ``eat`` go to lunch together."""
     rows = []
     for day in range(days):
         for agent in range(len(agents)):
             row = day * len(agents) + agent
-            steps = [(5.0, IN, NEVER), (lunch[0], BREAK, 0), (lunch[1], IN, NEVER), (end, OUT, NEVER)]
+            away = [(lunch[0], BREAK, 0), (lunch[1], IN, NEVER)] if agent < eat else []
+            steps = [(5.0, IN, NEVER), *away, (end, OUT, NEVER)]
             rows += [(row, round(at * HOUR), state, why) for at, state, why in steps]
     row, at, state, why = np.array(rows, np.int64).reshape(-1, 4).T
     return habits.of_changes(agents, days, DAY, ("lunch",), (row, at, state.astype(np.int8), why))
@@ -66,6 +67,16 @@ def test_while_all_are_at_lunch_the_moment_after_it_is_better():
     assert found.better.at == round(9.5 * HOUR)
     assert found.better.logged_in == len(TEAM)
     assert found.better.median < found.now.median / 2
+
+
+@pytest.mark.parametrize(("back", "waits"), [(9.25, True), (9.9, False)])
+def test_nobody_is_told_to_wait_long_for_little(back, waits):
+    # Seven of twenty are at lunch: half have read after six minutes now, after two once they are back.
+    state = np.array([BREAK] * 7 + [IN] * 13, np.int8)
+    why = ("lunch",) * 7 + (None,) * 13
+    part = replace(now(9.05, IN), state=state, reason=why, since=np.where(state == BREAK, 9, 5) * HOUR)
+    found = ask(team(lunch=(9.0, back), eat=7), part)
+    assert (found.better is not None) is waits
 
 
 def test_while_all_are_there_no_later_moment_is_better_nor_is_one_ever_for_an_urgent_message():
