@@ -37,3 +37,10 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def listening(pid: int) -> set[str]:
+    """The TCP addresses at which a process listens, as Linux writes them."""
+    inodes = {Path(link).readlink().name for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    return {address for _, address, _, state, *rest in rows if state == "0A" and f"socket:[{rest[5]}]" in inodes}

@@ -24,7 +24,8 @@ def log_request(handler: web.RequestHandler) -> None:
     site.metrics.seconds.observe(request.request_time())
     caller = getattr(handler, "caller", None)
     _put_down(handler, caller, status)
-    level = logging.INFO if status < 500 else logging.ERROR
+    # Not now (503) is no fault of this request: what is down has a line of its own.
+    level = logging.INFO if status < 500 else logging.WARNING if status == 503 else logging.ERROR
     milliseconds = 1_000 * request.request_time()
     who = caller.name if caller else "-"
     _logger.log(level, "%d %s %s %s %.1f ms", status, request.method, request.path, who, milliseconds)

@@ -14,10 +14,12 @@ import re
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import voila.notebook_renderer
 from jinja2 import Environment, FileSystemBytecodeCache
@@ -45,6 +47,7 @@ _EXTENSIONS = (
     "@voila-dashboards/widgets-manager8",
 )
 _LAST_RESORT_S = 8.0
+_SOCKET_PATH = 103  # bytes; of the systems that have such sockets, macOS allows the fewest
 
 
 class DeskIdentity(IdentityProvider):
@@ -187,6 +190,10 @@ def _config(told: dict[str, Any]) -> Config:
         preheat_kernel=False,
         show_tracebacks=False,
     )
+    # Sockets in Voila's temporary folder, which is the desk's user's alone, in place of ports that all the machine can
+    # reach; where their paths would be too long for sockets, ports.
+    longest = len(os.fsencode(tempfile.gettempdir())) + len(f"/voila_12345678/kernel-{uuid4()}-ipc-5")
+    config.KernelManager.transport = "ipc" if longest <= _SOCKET_PATH else "tcp"
     config.DeskIdentity.secret = told["secret"]
     config.DeskKernels.orphan_after = told["orphan_after"]
     config.MappingKernelManager.buffer_offline_messages = False
@@ -199,6 +206,8 @@ def main() -> None:
     _cache_templates(Path(told["cache"]))
     app = DeskVoila(config=_config(told))
     app.initialize([])
+    # Said of every page: trust is about the outputs of notebooks, and the dashboards have none.
+    app.log.addFilter(lambda record: "is not trusted" not in record.getMessage())
     threading.Thread(target=_end_with_front_door, daemon=True).start()
     app.start()
 

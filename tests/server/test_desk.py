@@ -14,7 +14,7 @@ import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
-from tests.processes import alive, descendants
+from tests.processes import alive, descendants, kernels_of, listening
 from tests.server.desks import PAGE, Door, eventually
 from tests.serving import add_everybody, serve, until
 
@@ -51,6 +51,22 @@ async def test_a_page_is_for_its_roles_and_a_kernel_for_its_session(door: Door):
         sup.headers["X-XSRFToken"] = "of-this-browser"
         assert (await sup.post(f"/desk/voila/api/shutdown/{kernel}")).status_code == 204
         assert (await sup.get(address)).status_code == 404
+
+
+@pytest.mark.parametrize("long", [False, True], ids=["usual folder", "too long for sockets"])
+def test_a_kernel_has_no_port_that_all_the_machine_can_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long: bool
+):
+    folder = (tmp_path if long else Path("/tmp")) / ("a" * 90 if long else "")
+    folder.mkdir(exist_ok=True)
+    monkeypatch.setenv("TMPDIR", str(folder))
+    add_everybody(tmp_path)
+    with serve(tmp_path, desk=True) as served:
+        served.wait_for("the desk is ready")
+        with served.browser("sup") as browser:
+            assert browser.get(PAGE, timeout=60).status_code == 200
+        (kernel,) = kernels_of(served.process.pid)
+        assert bool(listening(kernel)) is long
 
 
 async def test_each_page_of_the_desk_is_for_its_roles(door: Door):
