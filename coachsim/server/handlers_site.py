@@ -13,10 +13,11 @@ from coachsim.server.access import AGENT_PAGE, SEAT_PAGE
 from coachsim.server.accounts import MIN_PASSWORD, Account, checked, checked_password
 from coachsim.server.base import FrontHandler, Refusal, explained, say_when, sign_in_address
 from coachsim.server.comings import HELD, SIGNED_IN, SIGNED_OUT, WRONG_PASSWORD
-from coachsim.server.identity import clear_session_cookie, session_cookie, set_session_cookie
+from coachsim.server.identity import clear_session_cookie, session_cookie, set_session_cookie, signed_on_as
 from coachsim.server.throttle import TooManyAttempts
 
-_NO_ACCOUNT = "You are not signed on, or there is no account in your name here. Ask an admin of coachsim to add one."
+_NO_ACCOUNT = "You are signed on as {}, and no account of that name is in use here. Ask an admin of coachsim to add it."
+_NOBODY = "Your organisation's sign-on has not said who you are. Sign on there, then load this page again."
 _NO_PASSWORDS = "This server has no passwords of its own: your organisation's sign-on lets you in."
 WEB = Path(__file__).parent.parent / "web"
 
@@ -107,7 +108,8 @@ class SignIn(PageHandler):
         elif self.caller is not None:
             self.redirect(following)
         else:
-            raise Refusal(403, _NO_ACCOUNT)
+            name = await signed_on_as(self)
+            raise Refusal(403, _NOBODY if name is None else _NO_ACCOUNT.format(name[:100]))
 
     async def post(self) -> None:
         """Checks name and password."""

@@ -92,9 +92,16 @@ async def _shown(handler: web.RequestHandler, site: Site) -> Caller | None:
     if site.options.passwords:
         raw = session_cookie(handler)
         return site.sessions.by_cookie(raw) if raw is not None else None
-    user = await ensure_async(site.provider.get_user(handler))
-    account = site.accounts.active(user.username) if user is not None else None
+    name = await signed_on_as(handler)
+    account = site.accounts.active(name) if name is not None else None
     return None if account is None else site.sessions.by_cookie(site.outside_session(account))
+
+
+async def signed_on_as(handler: web.RequestHandler) -> str | None:
+    """The name that the provider gives whoever asks, whether there is such an account or not; None = nobody's."""
+    site: Site = handler.settings["site"]
+    user = await ensure_async(site.provider.get_user(handler))
+    return None if user is None else user.username
 
 
 def session_of(handler: web.RequestHandler, caller: Caller) -> str:

@@ -75,9 +75,12 @@ def test_a_change_through_the_sign_on_needs_the_xsrf_token_too(signed_on: Served
 
 
 def test_where_a_sign_on_lets_people_in_there_are_no_passwords(signed_on: Served):
-    with passing(signed_on, PROXY, X_Remote_User="stranger") as client:
-        assert "no account in your name" in client.get("/login").text
+    with passing(signed_on, PROXY, X_Remote_User="stranger@<b>example.org") as client:
+        told = client.get("/login")
+        assert (told.status_code, "signed on as stranger@&lt;b&gt;example.org" in told.text) == (403, True)
         assert client.get("/agent").headers["Location"].startswith("/login")
+    with passing(signed_on, PROXY) as client:
+        assert "has not said who you are" in client.get("/login").text
     with passing(signed_on, PROXY, X_Remote_User="sup") as client:
         token = client.get("/").cookies["_xsrf"]
         there = client.get("/login?next=/agent")

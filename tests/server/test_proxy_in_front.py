@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import re
 import shutil
 import socket
 import ssl
@@ -16,19 +14,15 @@ from pathlib import Path
 import httpx
 import pytest
 from tornado.httpclient import HTTPRequest
-from tornado.web import create_signed_value
 from tornado.websocket import websocket_connect
 
-from coachsim.server.site import cookie_secret
 from coachsim.server.throttle import PER_NAME_AND_ADDRESS
-from tests.processes import descendants
 from tests.server.desks import KERNEL, PAGE
-from tests.serving import PASSWORD, Served, add_everybody, listening, make_ticket, next_frame, serve, until
+from tests.serving import PASSWORD, Served, add_everybody, listening, next_frame, serve, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 PROXIES = ["nginx", *(["caddy"] if shutil.which("caddy") else [])]
 NGINX_PATH = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"
-SECRET = "0123456789abcdef-of-the-proxy"
 KERNEL_INFO = (
     '{"channel":"shell","header":{"msg_id":"1","msg_type":"kernel_info_request","session":"x","username":"",'
     '"version":"5.3","date":"2026-01-01T00:00:00Z"},"parent_header":{},"metadata":{},"content":{}}'
@@ -71,12 +65,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def front(kind: str, repository: Path, folder: Path, certificate: Path, served: Served, edit=str) -> Iterator[Front]:
-    """Starts the proxy with the file of the documentation, of which only names, ports and paths are changed."""
+def front(
+    kind: str, repository: Path, folder: Path, certificate: Path, served: Served, edit=str, file: str | None = None
+) -> Iterator[Front]:
+    """Starts the proxy with its file of the documentation, of which only names, ports and paths are changed."""
     folder.mkdir()
     port, plain = free_port(), free_port()
     operations = repository / "docs" / "operations"
-    text = edit((operations / {"nginx": "nginx.conf", "caddy": "Caddyfile"}[kind]).read_text(encoding="utf-8"))
+    file = file or {"nginx": "nginx.conf", "caddy": "Caddyfile"}[kind]
+    text = edit((operations / file).read_text(encoding="utf-8"))
     for old, new in (
         ("127.0.0.1:8800", served.url.removeprefix("http://")),
         ("/etc/ssl/coachsim", str(certificate)),
@@ -184,63 +181,3 @@ async def asks_its_kernel(proxy: Front, kernel: str, client: httpx.Client, **mor
         assert await asyncio.wait_for(connection.read_message(), 30) is not None
     finally:
         connection.close()
-
-
-def test_nginx_signs_people_in(repository: Path, tmp_path: Path, certificate: Path):
-    data = tmp_path / "floor"
-    add_everybody(data)
-    (tmp_path / "secret").write_text(SECRET, encoding="utf-8")
-    (tmp_path / "people").write_text("sup:{PLAIN}of the sign-on\na1:{PLAIN}of the sign-on\n", encoding="utf-8")
-    text = (repository / "docs" / "operations" / "nginx-sign-on.conf").read_text(encoding="utf-8")
-    text = text.replace("PUT-THE-SECRET-HERE", SECRET).replace("/etc/nginx/coachsim-people", str(tmp_path / "people"))
-    (tmp_path / "sign-on.conf").write_text(text, encoding="utf-8")
-
-    def with_sign_on(conf: str) -> str:
-        conf, count = re.subn(r"# (include )/etc/nginx/coachsim-sign-on\.conf;", rf"\1{tmp_path}/sign-on.conf;", conf)
-        assert count == 1
-        return conf
-
-    options = ("--behind-proxy", "--proxy-secret", str(tmp_path / "secret"), "--sign-on-header", "X-Remote-User")
-    with (
-        serve(data, *options, desk=True) as served,
-        front("nginx", repository, tmp_path / "proxy", certificate, served, with_sign_on) as proxy,
-    ):
-        with proxy.client(auth=("sup", "of the sign-on")) as sup:
-            # What the browser writes is replaced by what nginx knows.
-            answer = sup.get("/api/me", headers={"X-Remote-User": "a1", "X-Coach-Proxy": "mine"})
-            assert answer.json()["name"] == "sup"
-            sup.headers["X-XSRFToken"] = sup.get("/").cookies["_xsrf"]
-            assert sup.post("/api/messages/preview", json={"audience": {"everyone": True}}).status_code == 200
-            # The desk's page has a kernel that is this person's, whatever cookie is left from the time of passwords.
-            served.wait_for("the desk is ready")
-            sup.cookies.set("coachsim_session", signed_cookie(data, "a1"))
-            page = sup.get(PAGE, timeout=120)
-            assert page.status_code == 200
-            kernel = KERNEL.search(page.content)[1].decode()
-            basic = "Basic " + base64.b64encode(b"sup:of the sign-on").decode()
-            asyncio.run(asks_its_kernel(proxy, kernel, sup, Authorization=basic))
-            assert tickets_owner(served) == "sup"
-        with proxy.client(auth=("a1", "of the sign-on")) as ann:
-            assert ann.get(PAGE).status_code == 403
-            assert ann.get(f"/desk/api/kernels/{kernel}").status_code in (403, 404)
-        with proxy.client() as nobody:
-            assert nobody.get("/api/me", headers={"X-Remote-User": "sup"}).status_code == 401
-        # Past nginx, from the same machine, the header is nothing.
-        assert httpx.get(served.url + "/api/me", headers={"X-Remote-User": "sup"}).status_code == 401
-
-
-def signed_cookie(data: Path, name: str) -> str:
-    """A session cookie that this server has signed for somebody."""
-    raw, _ = make_ticket(data, name)
-    return create_signed_value(cookie_secret(data), "coachsim_session", raw).decode()
-
-
-def tickets_owner(served: Served) -> str:
-    """Whose ticket the one kernel has in its environment."""
-    for pid in descendants(served.process.pid):
-        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        for each in environment:
-            if each.startswith(b"HTTP_X_COACH_TICKET="):
-                ticket = {"X-Coach-Ticket": each.partition(b"=")[2].decode()}
-                return httpx.get(served.url + "/api/me", headers=ticket).json()["name"]
-    raise AssertionError("there is no kernel")
