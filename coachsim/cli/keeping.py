@@ -58,7 +58,11 @@ def _pseudonym(arguments: argparse.Namespace) -> None:
     else:
         logs.log_of(arguments.data)
         new_id = asyncio.run(_pseudonym_here(arguments.data, agent_id))
-    print(f"{agent_id} is {new_id} from now on, in the log and the archive. Backups and exports made earlier are not.")
+    print(
+        f"{agent_id} is {new_id} from now on, in the log and the archive. The name is left in backups and exports made"
+        " earlier, in the texts of messages and templates, in the account and its sign-ins, and until the server's next"
+        " start in free blocks of the log's file."
+    )
 
 
 async def _pseudonym_here(data_dir: Path, agent_id: str) -> str:

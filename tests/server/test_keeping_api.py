@@ -87,6 +87,8 @@ def test_without_a_server_the_command_line_does_it(two_days):
     assert done.returncode == 0, done.stderr
     new = done.stdout.split()[2]
     assert new.startswith("former-")
+    for place in ("backups", "exports", "texts of messages", "account"):
+        assert place in done.stdout, "what is not reached is said"
     assert b"Ann Ames" not in (two_days / LOG_FILE).read_bytes()
     with open_log(two_days) as log:
         assert set(log.agents()["agent_id"]) == {new, "a2", "a3", "a4"}
