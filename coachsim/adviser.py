@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 PAST_DAYS = 20
 """So many days of the same kind, working days or weekends, are looked back on: four weeks."""
-ATTENTION_FILE = "attention.toml"
-"""In a floor's data folder: the attention learned from its log, as ``coachsim fit --out`` writes it."""
 _logger = logging.getLogger(__name__)
 
 

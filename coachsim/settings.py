@@ -18,6 +18,8 @@ from coachsim.days import is_time_zone
 from coachsim.errors import SettingsError
 
 FILE_NAME = "settings.toml"
+ATTENTION_FILE = "attention.toml"
+"""In a floor's data folder: the attention learned from its log, as ``coachsim fit --out`` writes it."""
 _CLEAR_DOWN = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _SITE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # field: (least, most) in the unit of its name

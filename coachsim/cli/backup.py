@@ -32,11 +32,14 @@ def _number(value: str) -> int:
 
 
 def backup(arguments: argparse.Namespace) -> None:
-    """Copies log, accounts, settings, scenarios and the secret that signs cookies. The archive is not among them."""
+    """Copies the log, the accounts, the secret that signs cookies, and what the site has put into the folder.
+
+    The archive is not among them.
+    """
     from coachsim.log.file import open_for_reading, sync_folder
     from coachsim.server.site import SECRET_FILE
     from coachsim.server.store import ACCOUNTS_FILE, Store
-    from coachsim.settings import FILE_NAME
+    from coachsim.settings import ATTENTION_FILE, FILE_NAME
 
     data, folder = arguments.data, arguments.folder.absolute()
     made = folder / datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
@@ -54,7 +57,7 @@ def backup(arguments: argparse.Namespace) -> None:
                 store.backup(unfinished / ACCOUNTS_FILE)
             finally:
                 store.close()
-        for name in (FILE_NAME, SECRET_FILE):
+        for name in (FILE_NAME, SECRET_FILE, ATTENTION_FILE):
             if (data / name).exists():
                 shutil.copy2(data / name, unfinished / name)
         if (data / "scenarios").is_dir():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_server.auth.identity import IdentityProvider
 
-from coachsim.adviser import ATTENTION_FILE, Adviser
+from coachsim.adviser import Adviser
 from coachsim.client import LocalClient
 from coachsim.events import AgentChanged, Event
 from coachsim.host import FloorHost
@@ -34,6 +34,7 @@ from coachsim.server.stalls import Stalls
 from coachsim.server.store import Store, StoreError
 from coachsim.server.stream import Streams
 from coachsim.server.throttle import Throttle
+from coachsim.settings import ATTENTION_FILE
 
 if TYPE_CHECKING:
     from coachsim.practice import Practice

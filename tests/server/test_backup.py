@@ -63,7 +63,14 @@ def backups(folder: Path) -> list[Path]:
 
 
 def test_a_floor_is_put_back_from_a_backup_made_while_it_ran(data: Path, tmp_path: Path):
-    (data / "settings.toml").write_text('floor_name = "Leeds"\n', encoding="utf-8")
+    own = {
+        "settings.toml": 'floor_name = "Leeds"\n',
+        "attention.toml": "[attention]\nfatigue = 0.2\n",
+        "scenarios/ours.toml": "# ours\n",
+    }
+    (data / "scenarios").mkdir()
+    for name, text in own.items():
+        (data / name).write_text(text, encoding="utf-8")
     place = tmp_path / "backups"
     with serve(data) as served:
         with served.browser("sup") as sup:
@@ -76,6 +83,7 @@ def test_a_floor_is_put_back_from_a_backup_made_while_it_ran(data: Path, tmp_pat
     (made,) = backups(place)
     assert stat.S_IMODE(made.stat().st_mode) == 0o700
     assert "read back" in done.stdout and str(made) in done.stdout
+    assert {name: (made / name).read_text(encoding="utf-8") for name in own} == own
     log = data / "log.duckdb"
     log.write_bytes(log.read_bytes()[: log.stat().st_size // 2])
 

@@ -182,10 +182,11 @@ def machine(tmp_path: Path, repository: Path) -> Iterator[Machine]:
 def test_every_command_is_run_in_the_order_of_the_document(machine: Machine, doc: str):
     commands = [(block.section, block.text) for block in blocks(doc) if block.language == "sh"]
     assert [section for section, _ in commands] == [
-        "Install", "Your own sign-on", "Is it well?", "Backup", "Restore", "Move to another machine", "Upgrade",
-        "What to do when …",
+        "Install", "Your own sign-on", "Is it well?", "Backup", "Restore", "Move to another machine",
+        "Move to another machine", "Upgrade", "What to do when …",
     ]  # fmt: skip
     by_heading = dict(commands)
+    leaving, arriving = (text for section, text in commands if section == "Move to another machine")
     data, backups = machine.root / "var/lib/coachsim", machine.root / "var/backups/coachsim"
 
     said = machine.run(by_heading["Install"])
@@ -219,9 +220,16 @@ def test_every_command_is_run_in_the_order_of_the_document(machine: Machine, doc
     assert "sup\t" in machine.run("coachsim-admin user list")
     assert signs_in(machine, "kim", password)
 
-    machine.run(by_heading["Move to another machine"])
+    (data / "attention.toml").write_text("[attention]\nfatigue = 0.2\n", encoding="utf-8")
+    machine.run(leaving)
     with pytest.raises(httpx.TransportError):
         httpx.get(machine.url)
+    lies_in_it = {path.relative_to(data) for path in data.rglob("*")}
+    data.rename(machine.root / "the-old-machine")
+    machine.run(arriving)
+    assert lies_in_it <= {path.relative_to(data) for path in data.rglob("*")}
+    assert signs_in(machine, "kim", password)
+    machine.run("systemctl stop coachsim.service coachsim-desk.service")
     machine.run(by_heading["Upgrade"])
     assert httpx.get(machine.url + "/healthz").json()["status"] == "ok"
 
@@ -247,7 +255,7 @@ def test_every_file_is_named_and_every_named_file_is_there(doc: str, files: Path
 
 
 def test_every_command_line_is_one_that_coachsim_takes(doc: str, files: Path):
-    lines = re.findall(r"coachsim-admin ((?:user|token|roster|clear-down|log|backup)[^\n`…#<]*)", doc)
+    lines = re.findall(r"coachsim-admin ((?:user|token|roster|clear-down|log|backup)[^\n`…#<>|]*)", doc)
     lines += re.findall(r"^ExecStart=\S+/coachsim (.*)$", "\n".join(map(read, files.iterdir())), re.MULTILINE)
     assert len(lines) > 12
     for line in lines:
@@ -343,6 +351,26 @@ def test_every_sentence_to_search_for_is_one_that_coachsim_says(repository: Path
     for text in quoted:
         sought = text.replace("\n", " ").strip("… ")
         assert any(sought in each for each in said), f"nothing says: {text}"
+
+
+def test_every_kind_of_fault_and_what_healthz_says_of_it_leads_to_what_to_do(repository: Path, doc: str):
+    section = " ".join(doc.partition("## What to do when …")[2].partition("\n## ")[0].split())
+    kinds = set()
+    for name in ("host.py", "keeping.py", "server/site.py"):
+        for call in ast.walk(ast.parse(read(repository / "coachsim" / name))):
+            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+                continue
+            if call.func.attr not in ("report", "_set_fault") or not isinstance(call.args[0], ast.Constant):
+                continue
+            kind, said = call.args
+            kinds.add(kind.value)
+            assert f'kind="{kind.value}"' in section or f"or `{kind.value}`" in section, kind.value
+            text = said.values[0] if isinstance(said, ast.JoinedStr) else said
+            if isinstance(text, ast.Constant) and text.value is not None:
+                beginning = re.split(r"[.:;]", text.value)[0]
+                assert f"`{beginning}`" in section, beginning
+    listed = re.search(r"`coachsim_fault\{kind\}` \| which: ([^;]+);", doc)[1]
+    assert kinds == set(re.findall(r"`(\w+)`", listed))
 
 
 def test_every_option_is_in_the_data_dictionary(repository: Path):
