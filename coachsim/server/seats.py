@@ -40,13 +40,11 @@ class Seats:
         practice: Practice | None,
         streams: Streams,
         still: Callable[[Caller], bool],
-        *,
-        patience: float = PATIENCE_S,
     ) -> None:
         self._practice = practice
         self._streams = streams
         self._still = still
-        self._patience = patience
+        self.patience = PATIENCE_S
         self._held: dict[str, _Held] = {}
         self._changing = asyncio.Lock()
         self._ended = asyncio.Event()
@@ -103,7 +101,7 @@ class Seats:
     async def _watch(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(min(1.0, self._patience / 4)):
+                async with asyncio.timeout(min(1.0, self.patience / 4)):
                     await self._ended.wait()
             except TimeoutError:
                 pass
@@ -112,7 +110,7 @@ class Seats:
             for agent_id, held in tuple(self._held.items()):
                 if self._streams.has_page(agent_id):
                     held.seen = time.monotonic()
-                gone = time.monotonic() - held.seen > self._patience
+                gone = time.monotonic() - held.seen > self.patience
                 if gone or (sign_ins_ended and not self._still(held.caller)):
                     try:
                         await self._release(agent_id)

@@ -28,7 +28,7 @@ from coachsim.server.limits import Rates
 from coachsim.server.metrics import Metrics
 from coachsim.server.practice_accounts import ShownAccount
 from coachsim.server.proxies import Proxies
-from coachsim.server.seats import PATIENCE_S, Seats
+from coachsim.server.seats import Seats
 from coachsim.server.sessions import Caller, Sessions
 from coachsim.server.stalls import Stalls
 from coachsim.server.store import Store, StoreError
@@ -62,7 +62,6 @@ class Options:
     speed: float = 60.0
     seed: int = 1
     orphan_after: float = 90.0  # seconds after which a kernel without a page is ended
-    seat_patience: float = PATIENCE_S  # seconds after which a seat without a page is given back
 
     @property
     def passwords(self) -> bool:
@@ -96,7 +95,7 @@ class Site:
         self.adviser = Adviser(host, practice=practice, attention_file=options.data_dir / ATTENTION_FILE)
         self.rates = Rates(host.settings.requests_per_second)
         self.streams = Streams(host, self.still, self._plays)
-        self.seats = Seats(practice, self.streams, self.still, patience=options.seat_patience)
+        self.seats = Seats(practice, self.streams, self.still)
         self.stalls = Stalls()
         self.metrics = Metrics(host, self.streams, self.stalls)
         self.local_token = secrets.token_urlsafe(32)
