@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -17,6 +16,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.walking import until
+from tests.serving import DEADLINE_S, port_to_keep
 
 
 def notebook(code: str) -> str:
@@ -29,9 +29,7 @@ def notebook(code: str) -> str:
 @pytest_asyncio.fixture(loop_scope="session")
 async def lab(tmp_path):
     """JupyterLab on a folder of the test's own, with nobody's settings; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = port_to_keep()
     mine = {"HOME": str(tmp_path / "home"), "JUPYTER_CONFIG_DIR": str(tmp_path / "config")}
     mine |= {"JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"), "IPYTHONDIR": str(tmp_path / "ipython")}
     options = ["--no-browser", "--allow-root", f"--ServerApp.port={port}", "--IdentityProvider.token=of-this-test"]
@@ -42,11 +40,11 @@ async def lab(tmp_path):
         process = subprocess.Popen(command, stdout=said, stderr=said, cwd=tmp_path, env=os.environ | mine)
         try:
             url = f"http://127.0.0.1:{port}"
-            await until(lambda: _answers(url), "JupyterLab answers", seconds=60)
+            await until(lambda: _answers(url), "JupyterLab answers", DEADLINE_S)
             yield url
         finally:
             process.terminate()
-            await asyncio.to_thread(process.wait, 30)
+            await asyncio.to_thread(process.wait, DEADLINE_S)
 
 
 def _answers(url: str) -> bool:
@@ -61,13 +59,13 @@ async def shown_in(lab: str, folder: Path, browser: Browser, code: str) -> Async
     """JupyterLab's window, where ``code`` was run in a notebook in ``folder``. Nobody else may have been asked."""
     (folder / "one-cell.ipynb").write_text(notebook(code), encoding="utf-8")
     context = await browser.new_context(viewport={"width": 1440, "height": 1000}, locale="en-GB")
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(60_000)
     asked: list[str] = []
     context.on("request", lambda request: asked.append(request.url))
     page = await context.new_page()
     await page.goto(f"{lab}/lab/tree/one-cell.ipynb?token=of-this-test")
     await expect(page.get_by_text("Python 3 (ipykernel) | Idle").or_(page.get_by_title("Kernel Idle"))).to_be_attached(
-        timeout=60_000
+        timeout=120_000
     )
     await page.locator(".jp-CodeCell .cm-content").click()
     await page.keyboard.press("Shift+Enter")

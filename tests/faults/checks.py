@@ -21,7 +21,7 @@ from tests.faults.site import SENDERS, Site
 from tests.serving import until
 
 _DELIVERIES_OF = 20  # messages whose every delivery is asked for, the newest ones
-_PATIENCE_S = 10.0
+_PATIENCE_S = 60.0
 _AGAIN = 5  # requests of each sender that are made once more
 
 

@@ -24,6 +24,11 @@ class ShiftedClock:
         path.write_bytes(_AHEAD.pack(0))
 
     @property
+    def program(self) -> tuple[str, str]:
+        """What Python runs to start a server by this clock; ``serve`` takes it."""
+        return __file__, str(self.path)
+
+    @property
     def ahead(self) -> int:
         """How far the server's clock is ahead of the machine's, in µs."""
         return int(_AHEAD.unpack(self.path.read_bytes())[0]) // 1_000

@@ -8,7 +8,6 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import date, timedelta
 from pathlib import Path
@@ -19,7 +18,6 @@ from coachsim.days import HOUR, Schedule, to_datetime
 from coachsim.log import LOG_FILE
 from coachsim.models import Agent
 from coachsim.server.local import RunningServer
-from tests.faults import shifted_clock
 from tests.faults.load import TEAMS, Load
 from tests.faults.shifted_clock import ShiftedClock
 from tests.serving import Served, add_account, make_token, serve, serve_command
@@ -77,7 +75,7 @@ class Site:
         """Starts the server on the port that the pages know."""
         options = ("--port", str(self._port))
         self.served: Served = self._running.enter_context(
-            serve(self.data, *options, desk=desk, people=self.people, program=self._program)
+            serve(self.data, *options, desk=desk, people=self.people, program=self.clock.program)
         )
         if desk:
             self.served.wait_for("the desk is ready")
@@ -95,14 +93,10 @@ class Site:
 
     def refused(self) -> str:
         """Starts one more server on the folder, which has to end; returns the sentence with which it does."""
-        command = serve_command(self.data, "--port", "0", program=self._program)
+        command = serve_command(self.data, "--port", "0", program=self.clock.program)
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert done.returncode == 1, f"it ended with {done.returncode} and said {done.stderr}"
         return done.stderr.splitlines()[-1]
-
-    @property
-    def _program(self) -> Sequence[str]:
-        return (str(Path(shifted_clock.__file__)), str(self.clock.path))
 
     # --- what is so ---
 

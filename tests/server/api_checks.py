@@ -33,7 +33,7 @@ def _session() -> requests.Session:
 
 def newest(url: str) -> int:
     """The number of the newest event of the floor that the server at ``url`` has."""
-    return int(_session().get(urljoin(url, "/healthz"), timeout=20).json()["as_of"])
+    return int(_session().get(urljoin(url, "/healthz"), timeout=60).json()["as_of"])
 
 
 @schemathesis.hook
@@ -46,9 +46,9 @@ def _put_back(response: Any, headers: dict[str, str]) -> None:
     """Time stands still again and the seat is free, so that a practice floor does nothing by itself."""
     path = urlsplit(response.request.url).path
     if path == "/api/practice":
-        _session().put(response.request.url, json={"paused": True}, headers=headers, timeout=20)
+        _session().put(response.request.url, json={"paused": True}, headers=headers, timeout=60)
     elif path.startswith("/api/seats/") and response.request.method == "POST":
-        _session().delete(response.request.url, headers=headers, timeout=20)
+        _session().delete(response.request.url, headers=headers, timeout=60)
 
 
 @schemathesis.check

@@ -20,7 +20,7 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 from coachsim.floor import Floor
 from coachsim.server.app import Server
 from coachsim.server.site import Options
-from tests.serving import PEOPLE, add_everybody
+from tests.serving import DEADLINE_S, PEOPLE, add_everybody
 
 PAGE = "/desk/voila/render/coaching.ipynb"
 KERNEL = re.compile(rb'"kernelId":\s*"([0-9a-f-]{36})"')
@@ -29,7 +29,7 @@ V1 = "v1.kernel.websocket.jupyter.org"
 
 async def eventually(look: Callable[[], Any], what: str) -> Any:
     """Looks until what it sees is true."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + DEADLINE_S
     while not (found := look()):
         assert time.monotonic() < end, f"never happened: {what}"
         await asyncio.sleep(0.05)
@@ -49,7 +49,7 @@ class Door:
         value = create_signed_value(site.cookie_secret, "coachsim_session", raw).decode()
         cookies = {"coachsim_session": value, "_xsrf": "of-this-browser"}
         headers = {"X-XSRFToken": "of-this-browser"}
-        return httpx.AsyncClient(base_url=self.server.url, cookies=cookies, headers=headers, timeout=60)
+        return httpx.AsyncClient(base_url=self.server.url, cookies=cookies, headers=headers, timeout=DEADLINE_S)
 
     async def render(self, client: httpx.AsyncClient, page: str = PAGE) -> tuple[str, httpx.Response]:
         """Opens the page; returns its kernel."""
@@ -83,7 +83,7 @@ class Line:
 
     async def end(self) -> None:
         """Waits for the line to be closed, by whichever side."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE_S):
             while not self._ended:
                 self._ended = await self.socket.read_message() is None
 
@@ -99,7 +99,7 @@ class Line:
 
     async def hear(self, wanted: Callable[[dict[str, Any], dict[str, Any], dict[str, Any]], Any]) -> dict[str, Any]:
         """The content of the next message for which ``wanted(header, parent header, content)`` holds."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE_S):
             while True:
                 heard = await self.socket.read_message()
                 assert isinstance(heard, bytes), "the line was closed"

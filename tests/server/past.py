@@ -38,7 +38,7 @@ def two_closed_days(data: Path, people: Sequence[Agent]) -> None:
     events += floor.set_agents(now, [replace(people[0], active=False), *people[1:]], actor="roster")
     events += floor.tick(to_micros(datetime.now(UTC) - timedelta(days=1) + timedelta(seconds=1)))
     with LogWriter.open(data / LOG_FILE) as writer:
-        writer.append(events).result(10)
+        writer.append(events).result(60)
 
 
 def live_past(folder: Path, *, days: int = 4) -> Scenario:

@@ -18,8 +18,7 @@ import pytest
 
 from tests.papers import Block
 from tests.processes import alive
-from tests.server.test_proxy_in_front import free_port
-from tests.serving import until
+from tests.serving import port_to_keep, until
 
 # A reader sees the server's first lines and goes on in another terminal; before the next one they end the last.
 COACHSIM = """#!{python}
@@ -53,7 +52,7 @@ class Reader:
 
     def __init__(self, folder: Path, repository: Path) -> None:
         self.folder = folder / "coachsim"
-        self.port = str(free_port())
+        self.port = str(port_to_keep())
         self._pid = folder / "pid"
         self._environment = folder / "environment"
         self._names: dict[str, Any] = {"__name__": "__main__"}

@@ -103,8 +103,8 @@ def test_nobody_gets_in_without_signing_in(shared: Served, endpoint: Endpoint):
 
 
 def test_health_and_metrics_are_open_to_this_machine(shared: Served):
-    assert httpx.get(shared.url + "/healthz").json()["status"] == "ok"
-    assert "coachsim_streams" in httpx.get(shared.url + "/metrics").text
+    assert shared.get("/healthz").json()["status"] == "ok"
+    assert "coachsim_streams" in shared.get("/metrics").text
 
 
 def test_what_is_not_in_the_table_is_not_there(shared: Served):

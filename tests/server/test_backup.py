@@ -6,7 +6,6 @@ import shutil
 import stat
 from pathlib import Path
 
-import httpx
 import pytest
 
 from coachsim.errors import CoachsimWarning
@@ -96,7 +95,7 @@ def test_a_floor_is_put_back_from_a_backup_made_while_it_ran(data: Path, tmp_pat
         assert sup.get("/api/floor").json()["floor"] == "Leeds"
         # A page that has seen what is gone now is signed out, so it does not go on from there.
         for path in ("/api/me", "/api/events"):
-            assert httpx.get(again.url + path, cookies=cookies).status_code == 401
+            assert again.get(path, cookies=cookies).status_code == 401
         send(sup, 3)
 
 

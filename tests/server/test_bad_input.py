@@ -143,7 +143,7 @@ def _config(authorization: str, operations: list[str], known: dict[str, list[Any
         "headers": {"Authorization": authorization},
         "continue-on-failure": True,
         "max-stream-events": 1,
-        "request-timeout": 30,
+        "request-timeout": 60,
         "warnings": False,
         "suppress-health-check": ["all"],
         "generation": {"max-examples": EXAMPLES, "no-shrink": True, "database": "none"},

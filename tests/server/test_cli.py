@@ -12,7 +12,6 @@ from dataclasses import replace
 from tempfile import TemporaryDirectory
 
 import duckdb
-import httpx
 import pytest
 
 from coachsim import roster
@@ -176,7 +175,7 @@ def test_systemd_is_told_when_the_server_answers_and_no_earlier(abstract, data, 
         monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}" if abstract else path)
         with serve(data) as served:
             told = systemd.recv(1000).decode()
-            assert httpx.get(f"{served.url}/healthz").json()["status"] == "ok"
+            assert served.get("/healthz").json()["status"] == "ok"
             assert told == f"READY=1\nSTATUS=serving {data} at {served.url}/"
             assert served.stop() == 0
 

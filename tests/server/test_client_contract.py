@@ -37,6 +37,7 @@ from coachsim.server.accounts import Account
 from coachsim.server.app import Server
 from coachsim.server.site import Options
 from tests.server.test_practice_api import SCENARIO
+from tests.serving import DEADLINE_S
 from tests.unit.floors import AGENTS
 
 BLUE = frozenset({"Blue"})
@@ -355,7 +356,7 @@ async def test_what_becomes_of_a_scheduled_message_is_told_to_whoever_may_see_it
 
 async def until_listening(*streams):
     """Waits until each has heard something: from then on it misses nothing."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE_S):
         while not all(streams):
             await asyncio.sleep(0.01)
 
@@ -397,7 +398,7 @@ async def test_what_happens_is_told_in_scope_and_in_order(rig):
     await rig.agent("a1", (Floor.show_toasts, [sent["message_id"]]), (Floor.open_inbox,))
     await rig.agent("a3", (Floor.open_inbox,))
     await rig.host.clear_down(actor="admin")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE_S):
         await asyncio.gather(*listening)
 
     def told(seen):
@@ -437,7 +438,7 @@ async def test_who_was_away_is_told_to_fetch_afresh(rig):
     as_of = (await rig.everything.agents())["as_of"]
     await rig.log_in("a1")
     seen = []
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE_S):
         await collect(rig.everything, as_of, lambda seen: seen[-1][1] == "reset", seen)
     assert [name for _, name, _ in seen] == ["heartbeat", "reset"]
 
@@ -474,7 +475,7 @@ async def test_the_pace_of_a_practice_floor_is_set_and_told_alike(tmp_path):
     try:
         for client in (local, remote):
             assert (await client.me())["mode"] == "practice"
-            async with asyncio.timeout(20), aclosing(client.events(0)) as events:
+            async with asyncio.timeout(DEADLINE_S), aclosing(client.events(0)) as events:
                 assert (await anext(events))[1] == "heartbeat"
                 answer = await client.practice(speed=10, paused=True)
                 assert answer.keys() == {"now", "speed", "paused", "faults", "as_of"}

@@ -10,10 +10,11 @@ import pytest
 from tornado.web import decode_signed_value
 
 from coachsim.server.access import DESK, DeskAddress
-from tests.processes import descendants
+from tests.processes import kernels_of
 from tests.server.desks import PAGE, Door, open_door
+from tests.serving import DEADLINE_S
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 STRANGE_KERNEL = "0" * 8 + "-0000-0000-0000-" + "0" * 12
 ROLE_OF = {"sup": "supervisor", "analyst": "analyst", "trainer": "trainer", "phones": "telephony", "admin": "admin",
            "a1": "agent"}  # fmt: skip
@@ -88,7 +89,7 @@ async def test_nobody_gets_through_without_a_session_whoever_they_say_they_are(d
         {"Cookie": "coachsim_session=sup"},
         {"Cookie": f"coachsim_session={session}", "Authorization": "Bearer wrong"},
     )
-    async with httpx.AsyncClient(base_url=door.server.url) as client:
+    async with httpx.AsyncClient(base_url=door.server.url, timeout=DEADLINE_S) as client:
         for headers in shown:
             for line in DESK:
                 for method in line.methods.split():
@@ -156,7 +157,7 @@ async def test_what_was_in_the_starters_environment_does_not_reach_a_kernel(
 
 
 async def test_nothing_of_jupyter_but_what_a_page_needs_is_there(door: Door):
-    async with door.browser("sup") as sup, httpx.AsyncClient() as direct:
+    async with door.browser("sup") as sup, httpx.AsyncClient(timeout=DEADLINE_S) as direct:
         kernel, _ = await door.render(sup)
         for path in (
             "voila/tree", "voila/api/contents/", "voila/files/coaching.ipynb", "voila/files/x", "login", "logout",
@@ -215,8 +216,7 @@ def kernel_pids(door: Door) -> list[int]:
     """The kernels that Voila has now."""
     process = door.server.desk.process
     assert process is not None
-    below = descendants(process.pid)
-    return [pid for pid in below if "ipykernel" in Path(f"/proc/{pid}/cmdline").read_text()]
+    return kernels_of(process.pid)
 
 
 def kernel_environments(door: Door) -> list[dict[str, str]]:

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 import coachsim
@@ -22,7 +21,7 @@ from tests.server.desks import KERNEL, PAGE
 from tests.server.test_sign_in import cli
 from tests.serving import Served, add_everybody, serve, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 OTHER = 64_321  # a user id that nobody has
 
 
@@ -116,7 +115,7 @@ def folders(place: Path, someone: Someone) -> tuple[Path, Path, Path]:
 def works(served: Served) -> bool:
     """Whether the page's frame comes with a kernel."""
     with served.browser("sup") as browser:
-        answer = browser.get(PAGE, timeout=60)
+        answer = browser.get(PAGE)
         return answer.status_code == 200 and KERNEL.search(answer.content) is not None
 
 
@@ -131,7 +130,7 @@ def test_the_desk_runs_under_another_user_and_either_side_starts_again_by_itself
         with desk(run, home, served.url, someone) as apart:
             served.wait_for("the desk is ready")
             assert works(served)
-            assert "coachsim_desk_up 1.0" in httpx.get(served.url + "/metrics").text
+            assert "coachsim_desk_up 1.0" in served.get("/metrics").text
             # The kernel that was started is of the desk's user, and knows nothing but its own ticket.
             kernels = descendants(apart.process.pid)
             assert len(kernels) >= 2
@@ -171,7 +170,7 @@ def test_the_desk_runs_under_another_user_and_either_side_starts_again_by_itself
                 apart.process.wait(60)
                 assert apart.file.exists()
                 again.wait_for("the desk has stopped; waiting for it")
-                assert "coachsim_desk_up 0.0" in httpx.get(again.url + "/metrics").text
+                assert "coachsim_desk_up 0.0" in again.get("/metrics").text
                 with again.browser("sup") as browser:
                     assert browser.get(PAGE).status_code == 503
                     message = {"audience": {"everyone": True}, "body": "Hello", "request_id": "1"}
@@ -193,7 +192,7 @@ def test_a_file_that_cannot_be_read_or_written_is_said_in_a_sentence(folders, so
     (run / "desk.json").mkdir()
     with serve(data, "--desk-file", str(run / "desk.json"), desk=True) as served:
         served.wait_for(r"the desk cannot be found: .*desk\.json cannot be read: Is a directory")
-        assert httpx.get(served.url + "/login").status_code == 200
+        assert served.get("/login").status_code == 200
     if someone.user is not None:
         command = [someone.python, "-m", "coachsim.cli", "desk", "--desk-file", str(data / "desk.json")]
         environment = os.environ | someone.environment | {"COACHSIM_DATA": "/tmp"}

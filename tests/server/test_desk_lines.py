@@ -11,7 +11,7 @@ from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_
 
 from tests.server.desks import Door, Line
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 HTML = {
     "_model_module": "@jupyter-widgets/controls",
     "_model_module_version": "2.0.0",

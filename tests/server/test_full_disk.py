@@ -48,7 +48,8 @@ def test_what_was_refused_on_a_full_disk_is_on_record_when_there_is_room(served:
         until(lambda: not faults(blue), "the end of the alarm")
     store = Store(served.data)
     try:
-        assert [row["times"] for row in store.rows("SELECT times FROM coming WHERE action = ?", REFUSED)] == [3]
+        rows = store.rows("SELECT times FROM coming WHERE action = ?", REFUSED)
+        assert sum(row["times"] for row in rows) == 3  # in one row, or two if the clock has struck
     finally:
         store.close()
 

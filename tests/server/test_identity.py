@@ -12,7 +12,7 @@ from tornado import web
 from coachsim.errors import SettingsError
 from coachsim.server.app import Server
 from coachsim.server.site import Options
-from tests.serving import PASSWORD, add_everybody, serve
+from tests.serving import DEADLINE_S, PASSWORD, add_everybody, serve
 
 
 class HeaderProvider(IdentityProvider):
@@ -28,7 +28,7 @@ async def test_a_sites_own_provider_says_who_it_is_and_the_account_what_they_may
     here = f"{__name__}:HeaderProvider"
     server = await Server.start(Options(tmp_path, port=0, desk=False, identity_provider=here))
     try:
-        async with httpx.AsyncClient(base_url=server.url) as client:
+        async with httpx.AsyncClient(base_url=server.url, timeout=DEADLINE_S) as client:
             for name, status in (("sup", 200), ("a1", 403), ("stranger", 401)):
                 answer = await client.get("/api/agents", headers={"X-Remote-User": name})
                 assert answer.status_code == status
@@ -52,7 +52,7 @@ async def test_a_provider_that_is_none_stops_the_start(tmp_path: Path, name: str
 def test_behind_tls_the_session_is_for_tls_only_and_nobody_is_near(data: Path):
     with serve(data, "--behind-proxy") as served:
         headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1", "Host": "desk.example.org"}
-        with httpx.Client(base_url=served.url, headers=headers) as client:
+        with httpx.Client(base_url=served.url, timeout=DEADLINE_S, headers=headers) as client:
             xsrf = client.get("/login").cookies["_xsrf"]
             form = {"username": "sup", "password": PASSWORD, "_xsrf": xsrf}
             answer = client.post("/login", data=form, headers={"Cookie": f"_xsrf={xsrf}"})

@@ -13,7 +13,7 @@ from coachsim.errors import TooManyRequests
 from coachsim.remote import RemoteClient
 from coachsim.server import limits
 from coachsim.server.limits import BURST_S, MOST_FORM, MOST_JSON, MOST_READ, MOST_ROSTER, Rates
-from tests.serving import PASSWORD, Served, add_everybody, listening, serve, until
+from tests.serving import DEADLINE_S, PASSWORD, Served, add_everybody, listening, serve, until
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_an_account_that_asks_too_often_has_to_wait_and_the_others_do_not(strict
 
 
 def test_pages_are_refused_as_pages_and_strangers_by_their_address(strict: Served):
-    with httpx.Client(base_url=strict.url) as stranger:
+    with httpx.Client(base_url=strict.url, timeout=DEADLINE_S) as stranger:
         refused = asked_until_refused(stranger, "/login")
     assert refused.headers["Content-Type"].startswith("text/html")
     assert "Too many requests" in refused.text and refused.headers["Retry-After"] == "1"
@@ -123,7 +123,7 @@ def test_a_body_that_is_too_long_is_refused_with_a_sentence(shared: Served, path
     assert f"{length:,} bytes" in text and f"{most:,} at most" in text
     if path.startswith("/api/"):
         assert answer.json()["error"]["code"] == "too_large"
-    assert httpx.get(shared.url + "/healthz").status_code == 200
+    assert shared.get("/healthz").status_code == 200
 
 
 def test_a_body_up_to_the_limit_is_read(shared: Served):

@@ -14,12 +14,12 @@ from coachsim.log.file import FORMAT
 from coachsim.server.app import Server
 from coachsim.server.site import Options
 from tests.server.test_sign_in import cli
-from tests.serving import Served
+from tests.serving import DEADLINE_S, Served
 
 
 def measured(served: Served) -> dict[str, float]:
     """Every sample, by name and labels."""
-    text = httpx.get(served.url + "/metrics").text
+    text = served.get("/metrics").text
     return {
         sample.name + "".join(f",{key}={value}" for key, value in sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -65,7 +65,7 @@ def test_metrics_say_what_happens(served: Served):
 async def test_a_fault_has_a_name_for_as_long_as_it_lasts(data: Path):
     server = await Server.start(Options(data, port=0, desk=False))
     try:
-        async with httpx.AsyncClient(base_url=server.url) as client:
+        async with httpx.AsyncClient(base_url=server.url, timeout=DEADLINE_S) as client:
             for sentence, there in (("The clock jumped.", True), (None, False)):
                 server.site.host.report("clock", sentence)
                 text = (await client.get("/metrics")).text
@@ -78,7 +78,7 @@ async def test_a_fault_has_a_name_for_as_long_as_it_lasts(data: Path):
 def test_every_metric_is_explained(served: Served, repository: Path):
     text = (repository / "docs" / "operations.md").read_text(encoding="utf-8")
     explained = set(re.findall(r"^\| `((?:coachsim|process)_\w+)", text, re.MULTILINE))
-    families = text_string_to_metric_families(httpx.get(served.url + "/metrics").text)
+    families = text_string_to_metric_families(served.get("/metrics").text)
     there = {
         family.name + ("_total" if family.type == "counter" else "")
         for family in families

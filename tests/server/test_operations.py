@@ -23,8 +23,7 @@ from coachsim import roster
 from coachsim.cli.command import _parser
 from tests.papers import blocks
 from tests.processes import alive
-from tests.server.test_proxy_in_front import free_port
-from tests.serving import PEOPLE, until
+from tests.serving import DEADLINE_S, PEOPLE, port_to_keep, until
 
 PLACES = ("/var/", "/etc/", "/root/", "/usr/local/sbin", "/opt/", "/run/")
 # What stands in for the machine's own programs: they would make users, wait for a network, or ask for another user.
@@ -37,7 +36,7 @@ SHIMS = {
     "journalctl": ":",
     "install": 'while [ $# -gt 1 ]; do shift; done; mkdir -p "$1"',
     "runuser": '[ "$1 $2 $3" = "-u coachsim --" ] || exit 1; shift 3; exec "$@"',
-    "curl": f'exec {sys.executable} -c "import httpx, sys; print(httpx.get(sys.argv[1]).text)" "$2"',
+    "curl": f'exec {sys.executable} -c "import httpx, sys; print(httpx.get(sys.argv[1], timeout=60).text)" "$2"',
     "systemctl": f'exec {sys.executable} "$(dirname "$0")/systemd.py" "$@"',
 }
 SYSTEMD = """
@@ -102,7 +101,7 @@ class Machine:
 
     def __init__(self, root: Path, repository: Path) -> None:
         self.root = root
-        self.port = free_port()
+        self.port = port_to_keep()
         for place in (
             "var/lib",
             "var/backups",
@@ -231,7 +230,7 @@ def test_every_command_is_run_in_the_order_of_the_document(machine: Machine, doc
     assert signs_in(machine, "kim", password)
     machine.run("systemctl stop coachsim.service coachsim-desk.service")
     machine.run(by_heading["Upgrade"])
-    assert httpx.get(machine.url + "/healthz").json()["status"] == "ok"
+    assert httpx.get(machine.url + "/healthz", timeout=DEADLINE_S).json()["status"] == "ok"
 
     machine.run(by_heading["What to do when …"], typed="the new password\n")
     assert signs_in(machine, "kim", "the new password")
@@ -240,7 +239,7 @@ def test_every_command_is_run_in_the_order_of_the_document(machine: Machine, doc
 
 
 def signs_in(machine: Machine, name: str, password: str) -> bool:
-    with httpx.Client(base_url=machine.url) as client:
+    with httpx.Client(base_url=machine.url, timeout=DEADLINE_S) as client:
         token = client.get("/login").cookies["_xsrf"]
         return client.post("/login", data={"username": name, "password": password, "_xsrf": token}).status_code == 303
 

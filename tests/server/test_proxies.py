@@ -13,7 +13,7 @@ from coachsim.errors import SettingsError
 from coachsim.server.proxies import Proxies
 from coachsim.server.throttle import PER_NAME_AND_ADDRESS
 from tests.server.test_sign_in import cli
-from tests.serving import PASSWORD, Served, add_account, serve
+from tests.serving import DEADLINE_S, PASSWORD, Served, add_account, serve
 
 PROXY = "127.0.0.5"  # Linux has all of 127.0.0.0/8, so a request can come from another address than the server's
 SECRET = "known to the proxy and the server"
@@ -26,7 +26,7 @@ def passing(served: Served, address: str, secret: str | None = SECRET, **headers
         base_url=served.url,
         transport=httpx.HTTPTransport(local_address=address),
         headers={**shown, **{name.replace("_", "-"): value for name, value in headers.items()}},
-        timeout=20,
+        timeout=DEADLINE_S,
     )
 
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import pytest
+
+from coachsim.days import SECOND
 from coachsim.server.accounts import Accounts
 from coachsim.server.store import Store
+from tests.faults.shifted_clock import ShiftedClock
 from tests.serving import Served, listening, next_frame, serve, until
 
 
@@ -43,17 +49,34 @@ def test_it_goes_out_by_itself_and_agents_and_supervisors_hear_of_it(served: Ser
         assert (again, released["message_id"]) == (seq, message["message_id"])
 
 
-def test_an_account_that_was_disabled_sends_nothing_any_more_and_one_with_fewer_teams_less(served: Served):
+@pytest.fixture
+def clock(tmp_path: Path) -> ShiftedClock:
+    """The clock of the server of ``shifted``."""
+    return ShiftedClock(tmp_path / "ahead")
+
+
+@pytest.fixture
+def shifted(data: Path, clock: ShiftedClock) -> Iterator[Served]:
+    """A server whose clock can be set."""
+    with serve(data, program=clock.program) as running:
+        yield running
+
+
+def test_an_account_that_was_disabled_sends_nothing_any_more_and_one_with_fewer_teams_less(
+    clock: ShiftedClock, shifted: Served
+):
+    served = shifted
     store = Store(served.data)
     try:
         accounts = Accounts(store)
         with served.client("sup") as sup, served.client("blue") as blue:
             teams = {agent["team"] for agent in sup.get("/api/agents").json()["agents"]}
             assert len(teams) > 1
-            schedule(blue, "of blue", soon(3))
-            schedule(sup, "of sup", soon(3))
+            schedule(blue, "of blue", soon(200))
+            schedule(sup, "of sup", soon(200))
             accounts.change("blue", actor="test", disabled=True)
             accounts.change("sup", actor="test", teams=frozenset({"Blue"}))
+        clock.set(201 * SECOND)
         with served.client("sup") as sup:
             until(lambda: statuses(sup) == {"of sup": "released"}, "the release")
             (message,) = sup.get("/api/messages").json()["messages"]

@@ -14,7 +14,7 @@ import pytest
 from coachsim.server.accounts import Account, Accounts
 from coachsim.server.store import Store
 from coachsim.server.throttle import PER_ADDRESS, PER_NAME, PER_NAME_AND_ADDRESS, WINDOW_S, Throttle, TooManyAttempts
-from tests.serving import PASSWORD, Served, add_account, listening, make_ticket, next_frame, serve, until
+from tests.serving import DEADLINE_S, PASSWORD, Served, add_account, listening, make_ticket, next_frame, serve, until
 
 AT_ONCE_S = 10.0  # a second is meant; the machine may be busy
 
@@ -58,13 +58,13 @@ def test_a_change_by_a_browser_needs_the_xsrf_token_and_a_script_does_not(shared
 
 
 def test_a_cookie_that_the_server_did_not_sign_is_nothing(shared: Served):
-    with httpx.Client(base_url=shared.url, cookies={"coachsim_session": "sup"}) as client:
+    with httpx.Client(base_url=shared.url, timeout=DEADLINE_S, cookies={"coachsim_session": "sup"}) as client:
         assert client.get("/api/me").status_code == 401
 
 
 def test_own_pages_have_a_strict_policy_and_say_nothing_of_the_server(shared: Served):
     for path in ("/", "/login", "/api/me", "/static/agent/site.css", "/nothing"):
-        headers = httpx.get(shared.url + path).headers
+        headers = shared.get(path).headers
         assert "default-src 'self'" in headers["Content-Security-Policy"]
         assert "unsafe" not in headers["Content-Security-Policy"]
         assert headers["X-Content-Type-Options"] == "nosniff"
@@ -74,12 +74,12 @@ def test_own_pages_have_a_strict_policy_and_say_nothing_of_the_server(shared: Se
 def test_a_server_on_loopback_answers_to_no_other_name(shared: Served):
     for host in ("coachsim.example.org", "[", "[::1", "a]b"):
         for path in ("/", "/api/me", "/healthz"):
-            answer = httpx.get(shared.url + path, headers={"Host": host})
+            answer = shared.get(path, headers={"Host": host})
             assert (answer.status_code, "its own machine only" in answer.text) == (403, True), (host, path)
 
 
 def test_pages_lead_to_sign_in_and_tell_the_wrong_account_so(shared: Served):
-    answer = httpx.get(shared.url + "/agent?seat=1")
+    answer = shared.get("/agent?seat=1")
     assert (answer.status_code, answer.headers["Location"]) == (302, "/login?next=%2Fagent%3Fseat%3D1")
     with shared.browser("sup") as client:
         assert client.get("/agent").status_code == 403
@@ -158,7 +158,7 @@ def ended_by_a_new_password(served: Served, browser: httpx.Client) -> None:
     "ending", [ended_by_sign_out, ended_by_disabling, ended_by_other_teams, ended_by_a_new_password]
 )
 def test_a_sign_in_ends_with_its_streams_at_once(served: Served, ending):
-    with served.browser("sup") as browser, httpx.Client(base_url=served.url, timeout=20) as listener:
+    with served.browser("sup") as browser, httpx.Client(base_url=served.url, timeout=DEADLINE_S) as listener:
         listener.cookies = httpx.Cookies(browser.cookies)
         with listening(listener) as frames:
             assert next(frames)[1] == "heartbeat"
@@ -177,7 +177,7 @@ def test_a_sign_in_ends_with_its_streams_at_once(served: Served, ending):
 def test_tickets_die_with_their_session(served: Served, command):
     _, ticket = make_ticket(served.data, "sup")
     _, others = make_ticket(served.data, "blue")
-    with httpx.Client(base_url=served.url, headers={"X-Coach-Ticket": ticket}) as kernel:
+    with httpx.Client(base_url=served.url, timeout=DEADLINE_S, headers={"X-Coach-Ticket": ticket}) as kernel:
         assert kernel.get("/api/me").json()["name"] == "sup"
         # A ticket can do exactly what its user may, without XSRF: no browser sends it by itself.
         assert kernel.post("/api/messages/preview", json={"audience": {"everyone": True}}).status_code == 200
@@ -189,7 +189,7 @@ def test_tickets_die_with_their_session(served: Served, command):
             next_frame(frames, "signed_out")
             assert time.monotonic() - began < AT_ONCE_S
         assert kernel.get("/api/me").status_code == 401
-    with httpx.Client(base_url=served.url, headers={"X-Coach-Ticket": others}) as kernel:
+    with httpx.Client(base_url=served.url, timeout=DEADLINE_S, headers={"X-Coach-Ticket": others}) as kernel:
         assert kernel.get("/api/me").json()["name"] == "blue"
 
 
@@ -198,9 +198,9 @@ def test_a_token_works_until_its_account_is_disabled(served: Served):
     token = made.stdout.strip()
     assert made.stdout == token + "\n"
     headers = {"Authorization": f"Bearer {token}"}
-    assert httpx.get(served.url + "/api/me", headers=headers).json()["name"] == "sup"
+    assert served.get("/api/me", headers=headers).json()["name"] == "sup"
     cli(served.data, "user", "disable", "sup")
-    assert httpx.get(served.url + "/api/me", headers=headers).status_code == 401
+    assert served.get("/api/me", headers=headers).status_code == 401
     assert token.encode() not in b"".join(path.read_bytes() for path in served.data.glob("accounts.sqlite*"))
 
 
@@ -236,14 +236,14 @@ def test_sessions_outlive_a_restart(data):
     with serve(data) as first, first.browser("sup") as browser:
         cookies = httpx.Cookies(browser.cookies)
     with serve(data) as second:
-        assert httpx.get(second.url + "/api/me", cookies=cookies).json()["name"] == "sup"
+        assert second.get("/api/me", cookies=cookies).json()["name"] == "sup"
 
 
 def test_the_first_start_prints_a_link_for_the_first_admin(tmp_path):
     with serve(tmp_path / "new") as first:
         link = first.wait_for(r"Make the admin account: (\S+)")[1]
         token = link.partition("token=")[2]
-        assert httpx.get(link).status_code == 200
+        assert httpx.get(link, timeout=DEADLINE_S).status_code == 200
         with first.browser() as client:
             form = {"username": "boss", "password": PASSWORD}
             assert client.post("/setup", data=form | {"token": "guess"}).status_code == 403

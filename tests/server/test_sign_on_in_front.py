@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import httpx
 import pytest
 from tornado.web import create_signed_value
 
@@ -21,7 +20,7 @@ from tests.server.test_proxy_in_front import PROXIES, asks_its_kernel, certifica
 from tests.serving import Served, add_account, add_everybody, listening, make_ticket, next_frame, serve
 
 __all__ = ["certificate"]
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SECRET = "0123456789abcdef-of-the-proxy"
 SIGN_ON = ("--sign-on-header", "X-Remote-User", "--sign-out-path", "/oauth2/sign_out")
 
@@ -178,7 +177,7 @@ def test_nginx_signs_people_in(repository: Path, tmp_path: Path, certificate: Pa
         with proxy.client() as nobody:
             assert nobody.get("/api/me", headers={"X-Remote-User": "sup"}).status_code == 401
         # Past nginx, from the same machine, the header is nothing.
-        assert httpx.get(served.url + "/api/me", headers={"X-Remote-User": "sup"}).status_code == 401
+        assert served.get("/api/me", headers={"X-Remote-User": "sup"}).status_code == 401
 
 
 def signed_cookie(data: Path, name: str) -> str:
@@ -194,5 +193,5 @@ def tickets_owner(served: Served) -> str:
         for each in environment:
             if each.startswith(b"HTTP_X_COACH_TICKET="):
                 ticket = {"X-Coach-Ticket": each.partition(b"=")[2].decode()}
-                return httpx.get(served.url + "/api/me", headers=ticket).json()["name"]
+                return served.get("/api/me", headers=ticket).json()["name"]
     raise AssertionError("there is no kernel")

@@ -21,7 +21,7 @@ from tests.server.past import live_past
 from tests.serving import Served, add_account, make_ticket, serve
 from tests.unit.pressing import Browser
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio, pytest.mark.timeout(600)]
 
 Opens = Callable[[str], AbstractAsyncContextManager[Browser]]
 
