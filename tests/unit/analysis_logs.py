@@ -21,7 +21,7 @@ def log_of(folder: Path, events: list[Event]) -> Iterator[MessageLog]:
     """The events as a log, open for reading."""
     path = folder / "log.duckdb"
     with LogWriter.open(path, Run(kind="simulated", time_zone="Europe/London")) as writer:
-        writer.append(events).result(10)
+        writer.append(events).result(60)
     with open_log(path) as log:
         yield log
 

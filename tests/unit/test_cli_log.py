@@ -24,7 +24,7 @@ def data(tmp_path_factory):
     story.send(NIGHT + 5, [(ANN, IN, True, False), (BO, IN, True, True)], body='=1+1, "quoted"\nand a second line; ü')
     folder = tmp_path_factory.mktemp("floor")
     with LogWriter.open(folder / "log.duckdb") as writer:
-        writer.append(story.events).result(10)
+        writer.append(story.events).result(60)
     return folder
 
 

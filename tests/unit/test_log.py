@@ -29,7 +29,7 @@ STABLE = {
 
 def write(path: Path, story: Story, run: Run | None = None) -> None:
     with LogWriter.open(path, run) as writer:
-        writer.append(story.events).result(10)
+        writer.append(story.events).result(60)
 
 
 @pytest.fixture

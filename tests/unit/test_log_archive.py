@@ -45,7 +45,7 @@ def written(tmp_path_factory) -> Path:
     """A data folder whose two closed days are in the archive of the site 'leeds'."""
     folder = tmp_path_factory.mktemp("leeds")
     with LogWriter.open(folder / "log.duckdb") as writer:
-        writer.append(three_days()).result(10)
+        writer.append(three_days()).result(60)
         assert write_days(writer.cursor(), Archive(folder, "leeds")) == [FIRST, SECOND]
     return folder
 
@@ -95,11 +95,11 @@ def test_many_sites_are_one_table_of_plain_types(written, tmp_path):
     shutil.copytree(written / "archive", tmp_path / "archive")
     other = tmp_path / "other"
     with LogWriter.open(other / "log.duckdb") as writer:
-        writer.append(PaperDay().events[:4]).result(10)  # a roster and nothing else
+        writer.append(PaperDay().events[:4]).result(60)  # a roster and nothing else
         night = PaperDay()
         night.events[4:] = []
         night.night(0)
-        writer.append(night.events[4:]).result(10)
+        writer.append(night.events[4:]).result(60)
         write_days(writer.cursor(), Archive(other, "york"))
     shutil.copytree(other / "archive", tmp_path / "archive", dirs_exist_ok=True)
     plain = {pa.int32(), pa.int64(), pa.string(), pa.bool_(), pa.timestamp("us")}
@@ -125,7 +125,7 @@ def test_many_sites_are_one_table_of_plain_types(written, tmp_path):
 def test_days_are_written_once_unless_asked_for_again(tmp_path):
     archive = Archive(tmp_path, "main")
     with LogWriter.open(tmp_path / "log.duckdb") as writer:
-        writer.append(three_days()).result(10)
+        writer.append(three_days()).result(60)
         cursor = writer.cursor()
         assert write_days(cursor, archive, last=FIRST) == [FIRST]
         assert archive.days() == [FIRST]
@@ -236,7 +236,7 @@ def whole_and_split(folder: Path, *, kept_rows: bool) -> tuple[Path, Path]:
     events = three_days()
     for data in (whole, split):
         with LogWriter.open(data / "log.duckdb", Run(site="leeds", time_zone="UTC")) as writer:
-            writer.append(events).result(10)
+            writer.append(events).result(60)
             if data is split:
                 cursor = writer.cursor()
                 write_days(cursor, Archive(split, "leeds"))
@@ -252,7 +252,7 @@ def whole_and_split(folder: Path, *, kept_rows: bool) -> tuple[Path, Path]:
         ]
         again = [events[second], *people, *events[second + 1 :]]
         with LogWriter.open(split / "log.duckdb", Run(site="leeds", time_zone="UTC")) as writer:
-            writer.append([replace(event, seq=seq) for seq, event in enumerate(again, start=1)]).result(10)
+            writer.append([replace(event, seq=seq) for seq, event in enumerate(again, start=1)]).result(60)
     return whole, split
 
 

@@ -31,7 +31,7 @@ def then_and_now(path, events, every: int) -> None:
     with LogWriter.open(path) as writer:
         then = {}
         for start in range(0, len(events), every):
-            writer.append(events[start : start + every]).result(30)
+            writer.append(events[start : start + every]).result(60)
             then[writer.seq] = tables(writer)
         for seq, found in then.items():
             now = tables(writer, seq)
@@ -55,7 +55,7 @@ def test_moments_of_a_random_floor(tmp_path):
 
 def test_what_has_not_happened_yet_cannot_be_looked_at(tmp_path):
     with LogWriter.open(tmp_path / "log.duckdb") as writer:
-        writer.append(PaperDay().events).result(10)
+        writer.append(PaperDay().events).result(60)
         with pytest.raises(InvalidInput, match=f"no event {writer.seq + 1}: the log's newest is {writer.seq}"):
             snapshot.write_from(writer, io.BytesIO(), "messages", None, None, None, writer.seq + 1)
         with pytest.raises(InvalidInput, match="no event -1"):
@@ -65,6 +65,6 @@ def test_what_has_not_happened_yet_cannot_be_looked_at(tmp_path):
 def test_looking_back_is_for_one_answer_only(tmp_path):
     """The writer, and who reads after, see the log as it is."""
     with LogWriter.open(tmp_path / "log.duckdb") as writer:
-        writer.append(PaperDay().events).result(10)
+        writer.append(PaperDay().events).result(60)
         assert len(tables(writer, 1)["agents"][0]) == 0
         assert len(tables(writer)["agents"][0]) == 3

@@ -35,7 +35,7 @@ for events in days(writer.seq + 1):
     future.add_done_callback(tell(events[-1].seq))
     pending.append(future)
     if len(pending) > 20:
-        pending.pop(0).result(30)
+        pending.pop(0).result(60)
 """
 
 

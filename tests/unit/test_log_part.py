@@ -30,7 +30,7 @@ def path(tmp_path_factory) -> Path:
     story.send(NIGHT + 5, [(ANN, IN, True, False), (BO, IN, True, True)])
     log = tmp_path_factory.mktemp("log") / "log.duckdb"
     with LogWriter.open(log) as writer:
-        writer.append(story.events).result(10)
+        writer.append(story.events).result(60)
     return log
 
 

@@ -47,7 +47,7 @@ def before_and_after(tmp_path) -> tuple[Path, Path]:
     """A data folder with an archive, and a copy in which Ann has been made a pseudonym."""
     before, after = tmp_path / "before", tmp_path / "after"
     with LogWriter.open(before / "log.duckdb") as writer:
-        writer.append(story().events).result(10)
+        writer.append(story().events).result(60)
         write_days(writer.cursor(), Archive(before, "main"))
     shutil.copytree(before, after)
     with LogWriter.open(after / "log.duckdb") as writer:
@@ -150,7 +150,7 @@ def test_doing_it_twice_changes_nothing_more(before_and_after):
 def test_the_log_is_written_meanwhile(tmp_path):
     told = story()
     with LogWriter.open(tmp_path / "log.duckdb") as writer, ThreadPoolExecutor(1) as pool:
-        writer.append(told.events).result(10)
+        writer.append(told.events).result(60)
         archive = Archive(tmp_path, "main")
 
         def work() -> None:
@@ -163,7 +163,7 @@ def test_the_log_is_written_meanwhile(tmp_path):
         done, written = pool.submit(work), 0
         while not done.done() or written < 20:
             told.add(2 * NIGHT + 10, Audited, "admin", action="probe", subject="x", detail={})
-            writer.append(told.events[-1:]).result(10)
+            writer.append(told.events[-1:]).result(60)
             written += 1
         done.result()
     with LogWriter.open(tmp_path / "log.duckdb") as writer:  # refuses a log with an event missing or there twice
@@ -192,7 +192,7 @@ def test_days_that_only_the_archive_has_are_changed_as_well(before_and_after):
 
 def test_others_who_acted_for_the_agent_keep_their_names(tmp_path):
     with LogWriter.open(tmp_path / "log.duckdb") as writer:
-        writer.append(story().events).result(10)
+        writer.append(story().events).result(60)
         cursor = writer.cursor()
         count = "SELECT actor, count(*) FROM events WHERE actor <> 'former-0' GROUP BY ALL ORDER BY ALL"
         others = [row for row in cursor.execute(count).fetchall() if row[0] not in ("a1", "ann.account")]

@@ -71,7 +71,7 @@ def keep(writer: LogWriter, retention_days: int) -> retention.Removal | None:
 def test_so_many_closed_days_stay_and_the_rest_goes(tmp_path):
     path = tmp_path / "log.duckdb"
     with LogWriter.open(path) as writer:
-        writer.append(days().events).result(10)
+        writer.append(days().events).result(60)
     before = contents(path)
     with LogWriter.open(path) as writer:
         removal = keep(writer, 2)
@@ -95,7 +95,7 @@ def test_so_many_closed_days_stay_and_the_rest_goes(tmp_path):
 @pytest.mark.parametrize(("kept_days", "removed"), [(1, 3), (2, 2), (3, 1), (4, 0), (36_500, 0)])
 def test_a_day_stays_for_as_many_days_after_its_end(tmp_path, kept_days, removed):
     with LogWriter.open(tmp_path / "log.duckdb") as writer:
-        writer.append(days().events).result(10)
+        writer.append(days().events).result(60)
         found = keep(writer, kept_days)
         assert len(found.days if found else ()) == removed
         assert keep(writer, kept_days) is None, "and there is nothing left to remove"
@@ -111,10 +111,10 @@ def test_the_log_goes_on_being_written_and_opened(tmp_path):
     story = days()
     written = len(story.events)
     with LogWriter.open(path) as writer:
-        writer.append(story.events).result(10)
+        writer.append(story.events).result(60)
         keep(writer, 1)
         story.night(LAST)
-        writer.append(story.events[written:]).result(10)
+        writer.append(story.events[written:]).result(60)
         assert keep(writer, 1).days == ("2026-03-05",)
     with LogWriter.open(path) as writer:
         assert writer.seq == len(story.events)
@@ -139,7 +139,7 @@ def test_the_rebuilt_floor_is_the_same_whatever_happened(tmp_path_factory, seed,
             story.add(day * NIGHT + minute, StateChanged, "x", agent_id=agent, state=state, reason=reason)
         story.night(day)
     with LogWriter.open(tmp_path_factory.mktemp("log") / "log.duckdb") as writer:
-        writer.append(story.events).result(10)
+        writer.append(story.events).result(60)
         before = writer.load()
         for days_kept in range(3, fewest_days - 1, -1):  # in steps, as the nights do it
             assert keep(writer, days_kept).days
@@ -155,7 +155,7 @@ def test_the_rebuilt_floor_is_the_same_whatever_happened(tmp_path_factory, seed,
 def test_questions_about_the_days_that_stay_are_answered_as_before(tmp_path):
     path = tmp_path / "log.duckdb"
     with LogWriter.open(path, Run(time_zone="UTC")) as writer:
-        writer.append(days().events).result(10)
+        writer.append(days().events).result(60)
     stay = ["2026-03-04", "2026-03-05"]
     functions = (analysis.unread_rates, analysis.lost, analysis.time_to_read, analysis.load, analysis.presence)
     answers = []
@@ -182,7 +182,7 @@ def test_what_the_retention_keeps_of_states_is_two_or_three_rows_an_agent(tmp_pa
     story.night(0)
     story.night(1)
     with LogWriter.open(tmp_path / "log.duckdb") as writer:
-        writer.append(story.events).result(10)
+        writer.append(story.events).result(60)
         assert keep(writer, 1).rows["state_changes"] == 498
 
 
@@ -196,7 +196,7 @@ def test_what_is_scheduled_for_later_than_the_retention_is_still_sent(tmp_path):
         story.night(night)
     path = tmp_path / "log.duckdb"
     with LogWriter.open(path) as writer:
-        writer.append(story.events).result(10)
+        writer.append(story.events).result(60)
         before = writer.load()
         assert before.pending == [event for event in story.events[open_day:] if event.seq == later]
         removal = keep(writer, 1)
@@ -224,7 +224,7 @@ def fat_log(path: Path) -> list[Event]:
     story.send(NIGHT + 5, [(ANN, IN, True, True)])
     story.night(1)
     with LogWriter.open(path) as writer:
-        writer.append(story.events).result(10)
+        writer.append(story.events).result(60)
     return story.events
 
 

@@ -40,7 +40,7 @@ def story() -> PaperDay:
 def rows(story, tmp_path_factory):
     """Asks for a snapshot and reads it back as dicts."""
     with LogWriter.open(tmp_path_factory.mktemp("log") / "log.duckdb") as writer:
-        writer.append(story.events).result(10)
+        writer.append(story.events).result(60)
 
         def ask(table: str, start=None, end=None, teams=None) -> list[dict[str, Any]]:
             return pq.read_table(io.BytesIO(snapshot(writer.cursor(), table, start, end, teams))).to_pylist()
@@ -53,7 +53,7 @@ def rows(story, tmp_path_factory):
 def test_a_snapshot_has_the_tables_columns_even_when_empty(story, tmp_path, table, teams):
     with LogWriter.open(tmp_path / "log.duckdb") as writer:
         empty = pq.read_table(io.BytesIO(snapshot(writer.cursor(), table, None, None, teams)))
-        writer.append(story.events).result(10)
+        writer.append(story.events).result(60)
         full = pq.read_table(io.BytesIO(snapshot(writer.cursor(), table, None, None, teams)))
         described = writer.cursor().execute(f"SELECT column_name FROM (DESCRIBE {table})").fetchall()
     assert empty.column_names == full.column_names == [row[0] for row in described]

@@ -45,21 +45,21 @@ def writer(tmp_path):
 
 def test_what_is_queued_is_committed_in_groups_of_at_most_a_thousand(writer):
     futures = [writer.append(audited(seq, seq)) for seq in range(1, 3_001)]
-    assert wait(futures, timeout=30).not_done == set()
+    assert wait(futures, timeout=60).not_done == set()
     assert all(future.exception() is None for future in futures)
     assert 3 <= writer.commits <= 300, "one commit for each append is no group commit"
     assert (count(writer), writer.seq) == (3_000, 3_000)
 
 
 def test_an_append_is_never_split(writer):
-    writer.append(audited(1, 2_500)).result(30)
+    writer.append(audited(1, 2_500)).result(60)
     assert writer.commits == 1
     assert count(writer) == 2_500
 
 
 def test_an_answered_append_can_be_read(writer):
     for seq in range(1, 30):
-        writer.append(audited(seq, seq)).result(10)
+        writer.append(audited(seq, seq)).result(60)
         assert count(writer) == seq
 
 
@@ -69,7 +69,7 @@ def test_small_and_large_groups_write_the_same(tmp_path, size):
     story.night(0)
     with LogWriter.open(tmp_path / "log.duckdb") as writer:
         for start in range(0, len(story.events), size):
-            writer.append(story.events[start : start + size]).result(10)
+            writer.append(story.events[start : start + size]).result(60)
     with open_log(tmp_path) as log:
         rows = log.sql("SELECT * EXCLUDE (day, sent_at) FROM deliveries ORDER BY 1, 2")
         assert len(rows) == 8
@@ -79,23 +79,23 @@ def test_small_and_large_groups_write_the_same(tmp_path, size):
 
 
 def test_appending_nothing_is_answered(writer):
-    writer.append([]).result(10)
+    writer.append([]).result(60)
     assert (writer.seq, writer.commits) == (0, 0)
 
 
 def test_a_waiter_that_gives_up_takes_nothing_from_the_others(writer):
     first = writer.append(audited(1, 1))
     assert not first.cancel()
-    writer.append(audited(2, 2)).result(10)
+    writer.append(audited(2, 2)).result(60)
     assert count(writer) == 2
 
 
 def test_events_must_go_on_from_the_newest(writer, caplog):
-    writer.append(audited(1, 2)).result(10)
+    writer.append(audited(1, 2)).result(60)
     with pytest.raises(LogUnavailable):
-        writer.append(audited(4, 4)).result(10)
+        writer.append(audited(4, 4)).result(60)
     writer.recover()
-    writer.append(audited(3, 3)).result(10)
+    writer.append(audited(3, 3)).result(60)
     assert count(writer) == 3
 
 
@@ -103,17 +103,17 @@ def test_events_must_go_on_from_the_newest(writer, caplog):
 
 
 def test_after_a_failed_commit_everything_fails_until_recovered(writer, caplog):
-    writer.append(audited(1, 5)).result(10)
+    writer.append(audited(1, 5)).result(60)
     failed = writer.append([*audited(6, 10), _not_json(11)])
     with pytest.raises(LogUnavailable, match="cannot be written"):
-        failed.result(10)
+        failed.result(60)
     with pytest.raises(LogUnavailable):
         writer.append(audited(6, 6)).result(0)
     with pytest.raises(LogUnavailable):
         writer.cursor()
     writer.recover()
     assert count(writer) == 5, "nothing of the failed append may stay"
-    writer.append(audited(6, 6)).result(10)
+    writer.append(audited(6, 6)).result(60)
     assert (count(writer), writer.seq) == (6, 6)
     writer.recover()  # with nothing wrong it does nothing
     assert "could not be written" in caplog.text
@@ -130,14 +130,14 @@ def test_a_failed_clear_down_leaves_the_day_open(tmp_path, caplog):
     opened = len(story.events)
     story.night(0)
     with LogWriter.open(tmp_path / "log.duckdb") as writer:
-        writer.append(story.events[:opened]).result(10)
+        writer.append(story.events[:opened]).result(60)
         with pytest.raises(LogUnavailable):
-            writer.append([*story.events[opened:], _not_json(len(story.events) + 1)]).result(10)
+            writer.append([*story.events[opened:], _not_json(len(story.events) + 1)]).result(60)
         writer.recover()
         cursor = writer.cursor()
         assert cursor.execute("SELECT count(*), count(cleared_at) FROM days").fetchone() == (1, 0)
         assert cursor.execute("SELECT count(*) FROM closed_deliveries").fetchone() == (0,)
-        writer.append(story.events[opened:]).result(10)
+        writer.append(story.events[opened:]).result(60)
         cursor = writer.cursor()
         assert cursor.execute("SELECT count(*), count(cleared_at) FROM days").fetchone() == (2, 1)
         assert cursor.execute("SELECT count(*) FROM deliveries").fetchone() == (8,)
@@ -155,12 +155,12 @@ path = Path(sys.argv[1])
 wal = path.with_name(path.name + ".wal")
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 writer = LogWriter.open(path)
-writer.append(audited(1, 5)).result(10)
+writer.append(audited(1, 5)).result(60)
 resource.setrlimit(resource.RLIMIT_FSIZE, (wal.stat().st_size + 5_000, hard))
 done = 5
 try:
     while done < 1_000:
-        writer.append(audited(done + 1, done + 5)).result(10)
+        writer.append(audited(done + 1, done + 5)).result(60)
         done += 5
 except LogUnavailable as error:
     print(error)
@@ -178,7 +178,7 @@ assert isinstance(writer.append(audited(done + 1, done + 1)).exception(1), LogUn
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 writer.recover()
 assert count(writer) == writer.seq == done, (count(writer), writer.seq, done)
-writer.append(audited(done + 1, done + 1)).result(10)
+writer.append(audited(done + 1, done + 1)).result(60)
 writer.close()
 print("done", done + 1)
 """
@@ -235,13 +235,13 @@ def test_another_process_is_told_who_has_the_log(tmp_path, writer):
     )
     ran = subprocess.run([sys.executable, "-c", code, str(writer.path)], capture_output=True, text=True, timeout=60)
     assert ran.stdout.count("is in use by another process") == 2, ran.stderr
-    writer.append(audited(1, 1)).result(10)
+    writer.append(audited(1, 1)).result(60)
 
 
 def test_the_same_process_cannot_open_it_twice_either(writer):
     with pytest.raises(LogLocked, match="already open"):
         LogWriter.open(writer.path)
-    writer.append(audited(1, 1)).result(10)
+    writer.append(audited(1, 1)).result(60)
 
 
 # --- damaged and foreign files ---
@@ -251,7 +251,7 @@ def test_the_same_process_cannot_open_it_twice_either(writer):
 def closed_log(tmp_path) -> Path:
     path = tmp_path / "log.duckdb"
     with LogWriter.open(path) as writer:
-        writer.append(audited(1, 20_000)).result(30)
+        writer.append(audited(1, 20_000)).result(60)
     return path
 
 
@@ -292,7 +292,7 @@ def killed_after(path: Path, first: int, last: int) -> Path:
     """Appends events in a process that then ends without closing; gives the file of what was not yet merged."""
     code = (
         "import os, sys; from coachsim.log import LogWriter; from tests.unit.test_log_writer import audited\n"
-        f"writer = LogWriter.open(sys.argv[1]); writer.append(audited({first}, {last})).result(10); os._exit(9)\n"
+        f"writer = LogWriter.open(sys.argv[1]); writer.append(audited({first}, {last})).result(60); os._exit(9)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(path)], timeout=60)
     return path.with_name(path.name + ".wal")
@@ -367,10 +367,10 @@ def test_a_place_that_cannot_be_written_is_no_damage(tmp_path):
 def test_a_backup_of_a_running_log_is_a_log(tmp_path, writer):
     story = PaperDay()
     story.night(0)
-    writer.append(story.events).result(10)
+    writer.append(story.events).result(60)
     busy = [writer.append(audited(seq, seq)) for seq in range(len(story.events) + 1, 1_500)]
     writer.backup(tmp_path / "kept" / "backup.duckdb")
-    wait(busy, timeout=30)
+    wait(busy, timeout=60)
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["backup.duckdb"]
     with LogWriter.open(tmp_path / "kept" / "backup.duckdb") as copy:
         assert len(story.events) <= count(copy) == copy.seq < 1_500
@@ -394,7 +394,7 @@ def test_a_quote_in_a_path_is_only_a_quote(tmp_path):
     story.people(ANN)
     story.send(5, [(ANN, OUT, False, False)])
     with LogWriter.open(folder / "log.duckdb") as writer:
-        writer.append(story.events).result(10)
+        writer.append(story.events).result(60)
         writer.backup(folder / "Ann's backup.duckdb")
     with open_log(folder / "Ann's backup.duckdb") as log:
         assert len(log.deliveries()) == 1

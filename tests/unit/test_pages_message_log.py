@@ -313,7 +313,7 @@ async def test_refresh_asks_the_log_anew(floor, open_page, tmp_path):
     path = tmp_path / "log.duckdb"
     half = next(n for n, event in enumerate(floor.events) if event.happened_at > floor.second)
     with LogWriter.open(path, Run()) as writer:
-        writer.append(floor.events[:half]).result(10)
+        writer.append(floor.events[:half]).result(60)
     browser = open_page(path)
     await browser.ask()
     before = browser.said("summary")[0]["sent"]
@@ -322,7 +322,7 @@ async def test_refresh_asks_the_log_anew(floor, open_page, tmp_path):
     assert browser.said("summary")[0]["sent"] == before
     # While a page has the file open nobody writes to it: it is another file by then, such as a newer backup.
     with LogWriter.open(tmp_path / "newer.duckdb", Run()) as writer:
-        writer.append(floor.events).result(10)
+        writer.append(floor.events).result(60)
     (tmp_path / "newer.duckdb").replace(path)
     await browser.ask(refresh=1)
     assert browser.said("summary")[0]["sent"] == 12

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 
 import pytest
 import tornado.httpserver
@@ -47,7 +48,7 @@ class Events(tornado.web.RequestHandler):
         self.set_header("Content-Type", "text/event-stream")
         for step in steps:
             if step == "hang":
-                await asyncio.sleep(30)
+                await asyncio.sleep(600)
             else:
                 self.write(step)
                 await self.flush()
@@ -69,13 +70,13 @@ async def served():
 
 @pytest.fixture
 async def client(served):
-    async with RemoteClient(served["url"], ticket="t1", silence_s=1.0) as client:
+    async with RemoteClient(served["url"], ticket="t1") as client:
         yield client
 
 
 async def take(client: RemoteClient, n: int, after: int = 0) -> list:
     found = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for item in client.events(after):
             found.append(item)
             if len(found) == n:
@@ -146,11 +147,11 @@ async def test_an_answer_without_a_reason_is_the_servers_fault(served, client) -
 
 
 async def test_no_server_is_a_sentence() -> None:
-    sock, port = bind_unused_port()
-    sock.close()
-    async with RemoteClient(f"http://127.0.0.1:{port}") as client:
-        with pytest.raises(ServerUnavailable, match="cannot be reached"):
-            await client.me()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens there, and nobody else can
+        async with RemoteClient(f"http://127.0.0.1:{taken.getsockname()[1]}") as client:
+            with pytest.raises(ServerUnavailable, match="cannot be reached"):
+                await client.me()
 
 
 def test_an_address_has_to_be_one() -> None:
@@ -182,9 +183,10 @@ async def test_a_dropped_stream_resumes_after_the_last_whole_event(served, clien
     assert served["listened"] == [("10", "10"), ("11", "11")]
 
 
-async def test_a_silent_line_is_opened_again(served, client) -> None:
+async def test_a_silent_line_is_opened_again(served) -> None:
     served["streams"] += [[frame(5, "heartbeat", {}), "hang"], [frame(6, "agent", {}), "hang"]]
-    items = await take(client, 3, after=5)
+    async with RemoteClient(served["url"], ticket="t1", silence_s=3.0) as client:
+        items = await take(client, 3, after=5)
     assert [name for _, name, _ in items] == ["heartbeat", "reconnecting", "agent"]
 
 
