@@ -25,6 +25,7 @@ from tests.browser.conftest import PageLog
 from tests.browser.keyboard import round_trip
 from tests.browser.marks import IN_A_BROWSER
 from tests.browser.narrow import DESKTOP_AT_200_PERCENT, PHONE, TABLET, TABLET_AT_200_PERCENT, fits
+from tests.browser.setting_clocks import clock_to_set
 from tests.browser.walking import (
     GOING,
     LINE_DOWN,
@@ -37,6 +38,7 @@ from tests.browser.walking import (
     filter_team,
     inbox,
     is_live,
+    log_in,
     row,
     toast,
     write,
@@ -44,7 +46,7 @@ from tests.browser.walking import (
 from tests.serving import PASSWORD, password_hash
 from tests.unit.days_of import LUNCH, message
 
-pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(300)]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(600)]
 
 IN, BREAK = AgentState.LOGGED_IN, AgentState.BREAK
 SECOND = 1_000_000
@@ -70,11 +72,19 @@ def audit(record_property):
     assert audit.violations == []
 
 
+@pytest.fixture(scope="module")
+def set_forward():
+    """Sets the server's clock forward."""
+    with clock_to_set() as set_forward:
+        yield set_forward
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def server(tmp_path_factory):
+async def server(tmp_path_factory, set_forward):
     """The project's roster, some of it logged in or on a break, three messages sent and partly read."""
     folder = tmp_path_factory.mktemp("accessible")
-    (folder / "settings.toml").write_text('floor_name = "Leeds floor"\ntime_zone = "Europe/London"\n', encoding="utf-8")
+    settings = 'floor_name = "Leeds floor"\ntime_zone = "Europe/London"\ntoast_seconds = 120\n'
+    (folder / "settings.toml").write_text(settings, encoding="utf-8")
     (folder / "scenarios").mkdir()
     Scenario.from_dict(SMALL).save(folder / "scenarios" / "small.toml")
     server = await Server.start(Options(folder, port=0))
@@ -113,7 +123,7 @@ async def window(browser: Browser, log: PageLog, width: int = 1440, height: int 
     """A window so high that little lies outside it: of what is not on the screen axe cannot tell the contrast."""
     log.expect(*VERSIONS, *GOING)
     context = await browser.new_context(viewport={"width": width, "height": height}, locale="en-GB")
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(60_000)
     log.watch(context)
     return await context.new_page()
 
@@ -142,7 +152,7 @@ async def test_setting_up_and_the_start_of_a_practice_floor(tmp_path: Path, brow
     await audit.look_at(page, "set-up, refused")
     await new.stop()
 
-    practice = await Server.start(Options(tmp_path / "practice", port=0, practice=WEEKDAY))
+    practice = await Server.start(Options(tmp_path / "practice", port=0, practice=WEEKDAY, speed=1.0))
     await page.goto(practice.url)
     await audit.look_at(page, "start page, practice")
     await enter_as_supervisor(page)
@@ -190,21 +200,21 @@ async def test_signing_in_the_password_and_what_does_not_exist(server, browser, 
     await page.context.close()
 
 
-async def test_the_agents_page(server, browser, page_log, audit):
+async def test_the_agents_page(server, set_forward, browser, page_log, audit):
     page_log.expect(*LINE_DOWN)
     async with Cable(int(server.url.rsplit(":", 1)[1])) as cable:
         page = await window(browser, page_log, 1100, 620)
         await sign_in(page, cable.url, "dana", "/agent")
         await expect(page.get_by_text("You are logged out.")).to_be_visible()
         await audit.look_at(page, "agent, logged out")
-        await choose(page, "Log in")
+        await log_in(page)
         await expect(toast(page, "unread messages")).to_be_visible()
         await toast(page, "unread messages").hover()
         await audit.look_at(page, "agent, logged in, toast of a summary")
         await fits(page, PHONE)
         to_dana, now = Audience(agents=(DANA,)), server.site.host.now()
         await send(server, "Normal, and asks to confirm.", to_dana, ack_required=True)
-        until = now + 40 * SECOND  # long enough to be read, short enough to be waited for
+        until = now + 280 * SECOND  # long enough to be read on a busy machine
         await send(server, "Urgent, for a short while.", to_dana, priority=Priority.URGENT, expires_at=until)
         await expect(page.locator(".toast")).to_have_count(3)
         await audit.look_at(page, "agent, toasts normal and urgent")
@@ -225,7 +235,8 @@ async def test_the_agents_page(server, browser, page_log, audit):
         await fits(page, PHONE)
         await inbox(page).get_by_role("button", name="Confirm").last.click()
         await expect(inbox(page)).to_contain_text("Confirmed")
-        await expect(inbox(page)).to_contain_text("expired", timeout=60_000)
+        set_forward(280)
+        await expect(inbox(page)).to_contain_text("expired")
         await audit.look_at(page, "agent, dialog, confirmed and expired")
         await inbox(page).get_by_role("button", name="Close").click()
         await expect(toast(page, "Not confirmed yet")).to_be_visible()
@@ -362,7 +373,7 @@ async def test_the_message_log_page(server, browser, page_log, audit):
         ink = {"light": "#5a6675", "dark": "#a9b5c3"}[look]
         await expect(page.locator(".role-axis-label text").first).to_have_attribute("fill", ink, timeout=60_000)
 
-    await expect(page.get_by_role("article", name="Sent")).to_contain_text("messages", timeout=90_000)
+    await expect(page.get_by_role("article", name="Sent")).to_contain_text("messages", timeout=180_000)
     await audit.look_at(page, "message log, unread and lost", drawn)
     await fits(page, *DESK_SIZES)
     for tab in ("Time to read", "Load and presence"):
@@ -391,7 +402,7 @@ async def test_the_what_if_page(server, browser, page_log, audit):
         ink = {"light": "#5a6675", "dark": "#a9b5c3"}[look]
         await expect(page.locator(".role-axis-label text").first).to_have_attribute("fill", ink, timeout=60_000)
 
-    await expect(page.get_by_label("Scenario")).to_be_visible(timeout=90_000)
+    await expect(page.get_by_label("Scenario")).to_be_visible(timeout=180_000)
     await audit.look_at(page, "what if, at its start")
     await page.get_by_label("Scenario").select_option("Today's floor")
     await expect(page.get_by_text("which supervisors and analysts may read")).to_be_visible(timeout=60_000)

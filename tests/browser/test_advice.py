@@ -12,13 +12,14 @@ from playwright.async_api import Page, expect
 
 from coachsim.days import to_datetime
 from coachsim.floor import Floor
+from coachsim.host import FloorHost
 from coachsim.models import AgentState, Audience, Draft
 from coachsim.server.app import Server
 from coachsim.server.site import Options
 from tests.browser.marks import IN_A_BROWSER
 from tests.browser.walking import enter_as_supervisor, picture
 
-pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(240)]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(600)]
 
 WEEKDAY = Path(__file__).parents[2] / "data" / "scenarios" / "weekday.toml"
 
@@ -38,14 +39,14 @@ async def server(tmp_path_factory):
 async def page(server, browser, page_log) -> Page:
     page_log.expect("Unsatisfied version", "No satisfying version", "503", "mathjax", "404 (Not Found)", "Cannot send")
     context = await browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB")
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(60_000)
     page_log.watch(context)
     page = await context.new_page()
     await page.goto(server.url)
     await enter_as_supervisor(page)
     await expect(page.get_by_text("You are in as supervisor.")).to_be_visible()
     await page.goto(f"{server.url}/coaching")
-    await expect(page.get_by_role("status", name="Connection")).to_have_text("live", timeout=90_000)
+    await expect(page.get_by_role("status", name="Connection")).to_have_text("live", timeout=180_000)
     yield page
     await context.close()
 
@@ -60,6 +61,10 @@ async def ask(page: Page):
     return page.get_by_role("dialog")
 
 
+def on_a_break(host: FloorHost) -> set[str]:
+    return {agent_id for agent_id, row in host.floor.agents.items() if row.state is AgentState.BREAK}
+
+
 async def test_at_lunch_the_better_time_is_said_and_one_click_schedules_it_for_these_very_people(server, page):
     host = server.site.host
     await page.get_by_role("button", name="Filter", exact=True).click()
@@ -67,6 +72,7 @@ async def test_at_lunch_the_better_time_is_said_and_one_click_schedules_it_for_t
     await choices.get_by_role("checkbox", name=re.compile("break")).check()
     await choices.get_by_role("button", name="Done").click()
     await page.get_by_role("textbox", name="Message", exact=True).fill("The new price list counts from today")
+    before = on_a_break(host)
     dialog = await ask(page)
     said = dialog.locator(".advice")
     await expect(said).to_contain_text(
@@ -79,7 +85,6 @@ async def test_at_lunch_the_better_time_is_said_and_one_click_schedules_it_for_t
     await picture(page, "advice")
     later = said.get_by_role("button", name=re.compile(r"Send at \d\d:\d\d"))
     time = (await later.inner_text()).removeprefix("Send at ")
-    at_lunch = {agent_id for agent_id, row in host.floor.agents.items() if row.state is AgentState.BREAK}
     await later.click()
     await expect(dialog.get_by_label("Send when")).to_have_value("at")
     await expect(dialog.get_by_label("Day and time to send at")).to_have_value(re.compile(f"T{time}$"))
@@ -87,8 +92,8 @@ async def test_at_lunch_the_better_time_is_said_and_one_click_schedules_it_for_t
     await expect(page.get_by_text("✓ Scheduled")).to_be_visible()
     (row,) = host.floor.schedules.values()
     assert to_datetime(row.when.release_at, ZoneInfo("Europe/London")).strftime("%H:%M") == time
-    # Some may have come back since they were counted; by that time others will be on a break.
-    assert len(at_lunch - {*row.draft.audience.agents}) <= 2
+    # Some may have gone or come back since they were counted; by that time others will be on a break.
+    assert before & on_a_break(host) <= {*row.draft.audience.agents}
     assert row.draft.audience.filter is None
 
 
@@ -107,7 +112,7 @@ async def test_a_time_to_confirm_by_says_who_will_be_in_before_it(page):
 async def test_the_read_curve_ends_at_the_floors_time_not_the_walls(page):
     card = page.get_by_role("article").filter(has_text="Card payments work again")  # of 11:52
     await card.get_by_role("button", name=re.compile("recipients and read curve")).click()
-    await expect(card.locator("svg text").last).to_have_text(re.compile("^12:3[0-9]$"))
+    await expect(card.locator("svg text").last).to_have_text(re.compile("^12:[345][0-9]$"))
 
 
 async def test_ok_does_not_wait_for_the_advice(server, page):

@@ -17,7 +17,9 @@ from coachsim.models import Agent, AgentState, Audience, Delivery, Draft, Priori
 from coachsim.server.accounts import Account, hash_password
 from coachsim.server.app import Server
 from coachsim.server.site import Options
-from tests.browser.walking import LINE_DOWN
+from tests.browser.setting_clocks import clock_to_set
+from tests.browser.walking import LINE_DOWN, choose, log_in
+from tests.serving import port_to_keep
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -89,14 +91,17 @@ async def until(holds: Callable[[], object], seconds: float = 60) -> None:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def rig(tmp_path, browser, page_log):
-    (tmp_path / "settings.toml").write_text('toast_seconds = 5\ntime_zone = "Europe/London"\n', encoding="utf-8")
-    server = await Server.start(Options(tmp_path, port=0, desk=False))
+async def rig(request, tmp_path, browser, page_log):
+    """A parameter is how many seconds a toast stays; without one it stays until the test has seen to it."""
+    seconds = getattr(request, "param", 120)
+    settings = f'toast_seconds = {seconds}\ntime_zone = "Europe/London"\n'
+    (tmp_path / "settings.toml").write_text(settings, encoding="utf-8")
+    server = await Server.start(Options(tmp_path, port=port_to_keep(), desk=False))
     agents = [Agent(DANA, "Dana Reyes", "Blue"), Agent("a002", "Eoin Mensah", "Blue")]
     await server.site.host.do(Floor.set_agents, agents, actor="admin")
     server.site.accounts.add(Account(DANA, frozenset({"agent"}), None, DANA), hash_password(PASSWORD), actor="test")
     context = await browser.new_context(viewport={"width": 1100, "height": 620}, locale="en-GB")
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(60_000)
     page_log.watch(context)
     rig = Rig(server, tmp_path, context)
     yield rig
@@ -108,16 +113,8 @@ async def rig(tmp_path, browser, page_log):
 async def page(rig) -> Page:
     """Dana's page, logged in to the floor."""
     page = await rig.open()
-    await choose(page, "Log in")
-    await expect(page.locator("#state")).to_have_text("logged in")
+    await log_in(page)
     return page
-
-
-async def choose(page: Page, *items: str) -> None:
-    """Opens the status menu and picks an item, and one of the menu that opens in its place."""
-    await page.get_by_role("button", name="Status menu").click()
-    for item in items:
-        await page.get_by_role("menuitem", name=item, exact=True).click()
 
 
 def toast(page: Page, text: str):
@@ -155,6 +152,7 @@ async def test_log_in_says_what_waited_and_that_notifies_but_is_no_toast_of_the_
     assert rig.delivery(first).toast_at is None
 
 
+@pytest.mark.parametrize("rig", [5], indirect=True)
 async def test_a_toast_shows_sender_and_text_is_reported_and_goes_unread(rig, page):
     message = await rig.send("Please mention the renewal offer.")
     shown = toast(page, "Please mention the renewal offer.")
@@ -174,6 +172,7 @@ async def test_dismissing_a_toast_is_not_reading(rig, page):
     assert rig.delivery(message).read_at is None
 
 
+@pytest.mark.parametrize("rig", [5], indirect=True)
 async def test_three_toasts_at_once_and_urgent_ones_stay_and_go_first(rig, page):
     for text in ("one", "two", "three", "four"):
         await rig.send(text)
@@ -188,6 +187,7 @@ async def test_three_toasts_at_once_and_urgent_ones_stay_and_go_first(rig, page)
     await expect(alert).to_have_count(0)
 
 
+@pytest.mark.parametrize("rig", [5], indirect=True)
 async def test_pointer_or_focus_holds_a_toast(rig, page):
     await rig.send("hold me")
     await toast(page, "hold me").hover()
@@ -308,13 +308,16 @@ async def test_confirming_and_being_told_once_that_one_has_not(rig, page):
 
 
 async def test_an_expired_message_leaves_toast_bell_and_list(rig, page):
-    await rig.send("Free seats at 12", urgent=True, expires_in=1.5)
-    gone = page.get_by_role("alert").filter(has_text="Free seats")
-    await expect(gone).to_be_visible()
-    await expect(gone).to_have_count(0)
-    await expect(page.locator("#badge")).to_be_hidden()
-    await choose(page, "View coach messages")
-    await expect(page.get_by_text("No messages today.")).to_be_visible()
+    with clock_to_set() as set_forward:
+        await rig.send("Free seats at 12", urgent=True, expires_in=200)
+        gone = page.get_by_role("alert").filter(has_text="Free seats")
+        await expect(gone).to_be_visible()
+        await expect(page.locator("#badge")).to_have_text("1")
+        set_forward(201)
+        await expect(gone).to_have_count(0)
+        await expect(page.locator("#badge")).to_be_hidden()
+        await choose(page, "View coach messages")
+        await expect(page.get_by_text("No messages today.")).to_be_visible()
 
 
 async def test_a_clear_down_empties_the_open_dialog(rig, page):
@@ -368,11 +371,11 @@ async def test_tabs_share_one_stream_and_another_takes_over_when_its_tab_closes(
 async def test_without_web_locks_each_tab_has_its_own_stream(rig):
     await rig.context.add_init_script("delete Navigator.prototype.locks")
     first, second = await rig.open(), await rig.open()
-    await choose(first, "Log in")
+    await log_in(first)
     await rig.send("two streams")
     for tab in (first, second):
         await expect(tab.locator("#badge")).to_have_text("1")
-    assert len(rig.server.site.streams) == 2
+    await until(lambda: len(rig.server.site.streams) == 2)
 
 
 async def test_a_server_that_goes_away_is_said_and_caught_up_with(rig, page, page_log):
@@ -384,7 +387,7 @@ async def test_a_server_that_goes_away_is_said_and_caught_up_with(rig, page, pag
     await expect(page.get_by_text(OFFLINE)).to_be_visible()
     await rig.restart()
     await rig.send("while it was down")
-    await expect(page.locator("#badge")).to_have_text("2", timeout=30_000)
+    await expect(page.locator("#badge")).to_have_text("2")
     await expect(page.get_by_text(OFFLINE)).to_have_count(0)
     await expect(page.get_by_label("Notes")).to_have_value("kept")
     await until(lambda: rig.delivery(before).notified_at is not None)  # its report met a server going down, or none

@@ -19,7 +19,7 @@ from tests.browser.auditing import Audit
 from tests.browser.marks import IN_A_BROWSER
 from tests.browser.walking import GOING, VERSIONS, filter_team
 
-pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(180)]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(600)]
 
 PASSWORD = "correct horse battery"
 IN, BREAK, OUT = AgentState.LOGGED_IN, AgentState.BREAK, AgentState.LOGGED_OUT
@@ -58,7 +58,7 @@ async def page(server, browser, page_log) -> Page:
     """The coaching page, live. Voila's bundle and newer extensions warn about each other's versions."""
     page_log.expect(*VERSIONS, *GOING, "503")
     context = await browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB")
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(60_000)
     page_log.watch(context)
     page = await context.new_page()
     await signed_in(server, page)
@@ -75,7 +75,7 @@ async def signed_in(server: Server, page: Page) -> None:
 
 
 async def is_live(page: Page) -> None:
-    await expect(page.get_by_role("status", name="Connection")).to_have_text("live", timeout=90_000)
+    await expect(page.get_by_role("status", name="Connection")).to_have_text("live", timeout=180_000)
     await expect(page.get_by_text("agents in the list")).to_be_visible()
 
 
@@ -131,6 +131,7 @@ async def test_one_agent_is_told_by_name_once_and_the_page_moves_when_they_read(
     assert newest(server).message.body == body
 
     card = page.get_by_role("article").first
+    await expect(card).to_contain_text("Well <b>done</b>")
     assert await card.locator(".body").inner_text() == body
     await expect(card).to_contain_text("0 of 1 read")
     await card.get_by_role("button", name=re.compile("recipients")).click()
@@ -162,7 +163,7 @@ async def test_a_group_by_filters_and_a_changed_filter_drops_what_it_hides(serve
     await button(page, "Send to all 25 in list").click()
     dialog = page.get_by_role("dialog", name="Send to 25 agents?")
     await dialog.get_by_text("Show the names").click()
-    assert await dialog.get_by_role("group").get_by_role("listitem").count() == 25
+    await expect(dialog.get_by_role("group").get_by_role("listitem")).to_have_count(25)
     await button(dialog, "Cancel").click()
     await expect(message_box(page)).to_have_value("Queue is long until noon.")
     await button(page, "Send to all 25 in list").click()

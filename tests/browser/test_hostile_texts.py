@@ -5,7 +5,9 @@ One floor has them all, and a person goes from page to page. What is compared is
 
 from __future__ import annotations
 
+import asyncio
 import csv
+import time
 import tomllib
 import unicodedata
 from pathlib import Path
@@ -24,10 +26,10 @@ from tests.browser.test_message_log import done as log_done
 from tests.browser.test_message_log import drawn as log_drawn
 from tests.browser.test_what_if import done as what_if_done
 from tests.browser.test_what_if import drawn as what_if_drawn
-from tests.browser.walking import Walk, button, card, inbox, is_live, toast, walking, write
-from tests.serving import add_account
+from tests.browser.walking import Walk, button, card, inbox, is_live, log_in, toast, walking, write
+from tests.serving import DEADLINE_S, add_account
 
-pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(300)]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(600)]
 
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = "<img src=x onerror=alert(1)>"
@@ -108,6 +110,14 @@ async def texts(found: Locator) -> list[str]:
     return [text or "" for text in await found.evaluate_all("all => all.map((one) => one.textContent)")]
 
 
+async def shows(found: Locator, wanted: set[str]) -> None:
+    """Waits until these texts stand there, and no other."""
+    end = time.monotonic() + DEADLINE_S
+    while (seen := set(await texts(found))) != wanted:
+        assert time.monotonic() < end, f"{seen} stands there, not {wanted}"
+        await asyncio.sleep(0.05)
+
+
 async def text_of(found: Locator) -> str:
     (text,) = await texts(found)
     return text
@@ -117,15 +127,15 @@ async def test_the_list_and_the_filter_know_every_name_and_a_filter_selects_its_
     grid = desk.get_by_role("grid", name="Agents")
     rows = grid.locator(".cg-row:not(.cg-team):not(.cg-head):not([hidden])")
     await expect(rows).to_have_count(len(PEOPLE))
-    assert set(await texts(rows.locator(".cg-name"))) == {agent.name for agent in PEOPLE}
+    await shows(rows.locator(".cg-name"), {agent.name for agent in PEOPLE})
     heads = grid.locator(".cg-team:not([hidden]) .cg-name")
-    assert set(await texts(heads)) == {agent.team for agent in PEOPLE}
+    await shows(heads, {agent.team for agent in PEOPLE})
 
     await button(desk, "Filter").click()
     choices = desk.get_by_role("group", name="Filter choices")
     for kind in ("campaign", "list", "team", "queue"):
         groups = {group for agent in PEOPLE for group in agent.groups(kind)}
-        assert set(await texts(choices.locator(f"label:has([data-kind={kind}]) .cg-value"))) == groups
+        await shows(choices.locator(f"label:has([data-kind={kind}]) .cg-value"), groups)
         for group in sorted(groups):
             box = choices.locator(f"[data-kind={kind}]").and_(choices.get_by_label(group, exact=True))
             await choices.locator(f"[data-kind={kind}]").evaluate_all(
@@ -133,8 +143,8 @@ async def test_the_list_and_the_filter_know_every_name_and_a_filter_selects_its_
             )
             members = {agent.name for agent in PEOPLE if group in agent.groups(kind)}
             await expect(desk.get_by_text(f"{len(members)} of {len(PEOPLE)} agents in the list")).to_be_visible()
-            assert set(await texts(rows.locator(".cg-name"))) == members
-            assert await text_of(desk.locator(".cg-chip > span:first-child")) == f"{kind.capitalize()}: {group}"
+            await shows(rows.locator(".cg-name"), members)
+            await shows(desk.locator(".cg-chip > span:first-child"), {f"{kind.capitalize()}: {group}"})
             assert await box.count() <= 1
             await button(choices, "Clear all").click()
     await button(choices, "Done").click()
@@ -147,9 +157,7 @@ async def test_a_message_to_a_hostile_group_arrives_and_is_shown_as_it_was_writt
     page = await opened(walk, f"as-{PROTO}", "/agent")
     await expect(page.locator("#state-text")).to_have_text("logged out")
     assert await text_of(page.locator("#who")) == f"{SCRIPT} · {PROTO}"
-    await page.get_by_role("button", name="Status menu").click()
-    await page.get_by_role("menuitem", name="Log in", exact=True).click()
-    await expect(page.locator("#state")).to_have_text("logged in")
+    await log_in(page)
 
     for body, kind, group, names in (
         (BODY, "campaign", MAKER, [SCRIPT, TURNED]),
@@ -161,7 +169,7 @@ async def test_a_message_to_a_hostile_group_arrives_and_is_shown_as_it_was_writt
         await choices.locator(f'[data-kind={kind}][data-value="{group}"]').check()
         await button(choices, "Done").click()
         await write(desk, body)
-        assert group in await text_of(desk.locator(".compose .chip"))
+        await expect(desk.locator(".compose .chip")).to_contain_text(group)
         await button(desk, f"Send to all {len(names)} in list").click()
         dialog = desk.get_by_role("dialog")
         await expect(button(dialog, "OK")).to_be_enabled()
@@ -182,10 +190,10 @@ async def test_a_message_to_a_hostile_group_arrives_and_is_shown_as_it_was_writt
         sent = desk.get_by_role("article").first
         await expect(sent.locator(".body")).to_have_text(body)
         assert await text_of(sent.locator(".body")) == body
-        assert group in await text_of(sent.locator(".chip"))
+        await expect(sent.locator(".chip")).to_contain_text(group)
         await sent.get_by_role("button", name="recipients").click()
         await expect(sent.get_by_role("region", name="Recipients").locator("tbody tr")).to_have_count(len(names))
-        assert set(await texts(sent.locator("tbody td:first-child"))) == set(names)
+        await shows(sent.locator("tbody td:first-child"), set(names))
         assert set(walk.deliveries(body)) == {agent.agent_id for agent in PEOPLE if agent.name in names}
 
     await only_text(page)
@@ -208,7 +216,7 @@ async def test_a_message_to_a_hostile_group_arrives_and_is_shown_as_it_was_writt
 
 async def test_the_message_log_page_lists_and_draws_them(walk: Walk):
     page = await opened(walk, SENDER, "/message_log")
-    await expect(page.get_by_role("heading", name="Message log")).to_be_visible(timeout=90_000)
+    await expect(page.get_by_role("heading", name="Message log")).to_be_visible(timeout=180_000)
     await log_done(page)
     await log_drawn(page, "Unread by team and hour")
     messages = page.get_by_role("region", name="Messages")
@@ -250,7 +258,7 @@ async def test_the_message_log_page_lists_and_draws_them(walk: Walk):
 
 async def test_the_what_if_page_plays_a_hostile_scenario_and_gives_it_back(walk: Walk, tmp_path: Path):
     page = await opened(walk, SENDER, "/what_if")
-    await page.get_by_label("Scenario").select_option(SCENARIO, timeout=90_000)
+    await page.get_by_label("Scenario").select_option(SCENARIO, timeout=180_000)
     await expect(page.get_by_label("Message", exact=True)).to_have_value(KEY)
     await what_if_done(page)
     await what_if_drawn(page)

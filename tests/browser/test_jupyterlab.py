@@ -11,7 +11,7 @@ from tests.browser.marks import IN_A_BROWSER
 from tests.browser.walking import card, is_live, tell
 from tests.serving import PEOPLE, add_account, serve
 
-pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(180)]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(600)]
 __all__ = ["lab"]  # the fixture
 
 ANN = PEOPLE[0]

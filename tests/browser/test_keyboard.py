@@ -11,10 +11,10 @@ from playwright.async_api import Page, expect
 from tests.browser.conftest import PageLog
 from tests.browser.keyboard import press, round_trip, shown, tab_to
 from tests.browser.marks import IN_A_BROWSER
-from tests.browser.walking import Walk, button, inbox, is_live, toast, walking
+from tests.browser.walking import Walk, button, inbox, is_live, list_fetched, toast, walking
 from tests.serving import PASSWORD, add_account
 
-pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(300)]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(600)]
 EWAN = "a001"
 
 
@@ -30,7 +30,7 @@ async def walk(tmp_path_factory, browser):
 async def signed_in_by_keys(walk: Walk, name: str, path: str) -> Page:
     """A window, and a sign-in without a pointer."""
     context = await walk.browser.new_context(viewport={"width": 1280, "height": 720}, locale="en-GB")
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(60_000)
     walk.log.watch(context)
     page = await context.new_page()
     await page.goto(f"{walk.url}/login?next={path}")
@@ -128,7 +128,8 @@ async def test_an_agents_day_by_keyboard(walk):
     await tab_to(status)
     await press(page, "Enter")
     await expect(menu.get_by_role("menuitem", name="Log in")).to_be_focused()
-    await page.keyboard.press("Enter")
+    async with list_fetched(page):
+        await page.keyboard.press("Enter")
     await expect(state).to_have_text("logged in")
     await expect(status).to_be_focused()
     await shown(page)

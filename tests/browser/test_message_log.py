@@ -26,7 +26,7 @@ from tests.browser.walking import GOING, VERSIONS
 from tests.serving import PEOPLE
 from tests.unit.days_of import LUNCH, message
 
-pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(240)]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(600)]
 __all__ = ["lab"]  # the fixture
 
 PASSWORD = "correct horse battery"
@@ -71,7 +71,7 @@ async def opened(server, browser, log: PageLog, name: str, look: str = "light") 
     """The page in a window of its own, with its figures and its first charts."""
     log.expect(*VERSIONS, *GOING, "503")
     context = await browser.new_context(viewport={"width": 1240, "height": 900}, locale="en-GB", color_scheme=look)
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(60_000)
     log.watch(context)
     page = await context.new_page()
     await page.goto(f"{server.url}/login?next=/")
@@ -79,7 +79,7 @@ async def opened(server, browser, log: PageLog, name: str, look: str = "light") 
     await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
     await page.get_by_role("link", name="Message log").click()
-    await expect(page.get_by_role("heading", name="Message log")).to_be_visible(timeout=90_000)
+    await expect(page.get_by_role("heading", name="Message log")).to_be_visible(timeout=180_000)
     await done(page)
     await drawn(page, "Unread by team and hour")
     return page
@@ -87,7 +87,7 @@ async def opened(server, browser, log: PageLog, name: str, look: str = "light") 
 
 async def done(page: Page) -> None:
     """Waits until what is shown is what was asked for."""
-    await expect(page.get_by_role("article", name="Sent")).not_to_contain_text("–", timeout=90_000)
+    await expect(page.get_by_role("article", name="Sent")).not_to_contain_text("–", timeout=180_000)
     await expect(page.locator(".desk")).to_have_attribute("aria-busy", "false", timeout=60_000)
 
 

@@ -13,7 +13,7 @@ from tests.browser.keyboard import press, tab_to
 from tests.browser.marks import IN_A_BROWSER
 from tests.browser.walking import button, card, confirm, filter_team, select, until, walking, write
 
-pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(300)]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(600)]
 EWAN, NAOMI = "a001", "a002"
 TEXT = "Hello {name} of {team}, it is {time}. {{ok}}"
 
@@ -179,7 +179,7 @@ async def test_a_template_is_shared_changed_by_another_taken_back_deleted_and_br
 
 async def test_all_of_it_with_the_keyboard(walk, sup):
     await sup.reload()
-    await expect(box(sup)).to_be_visible(timeout=90_000)
+    await expect(box(sup)).to_be_visible(timeout=180_000)
     opener = sup.locator(".texts summary")
     await expect(opener).to_be_visible()
     await box(sup).focus()

@@ -34,7 +34,7 @@ from tests.browser.walking import (
     write,
 )
 
-pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(300)]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(600)]
 EWAN, NAOMI, GRACE = "a001", "a002", "a003"  # all in Blue
 
 
@@ -81,7 +81,7 @@ async def test_one_agent_is_told_reads_during_a_call_and_the_supervisor_sees_it(
     await button(dialog, "OK").dblclick()
 
     shown = toast(ewan, body)
-    await expect(shown).to_be_visible(timeout=5_000)
+    await expect(shown).to_be_visible()
     await expect(shown).to_contain_text("sup")
     box, size = await shown.bounding_box(), ewan.viewport_size
     assert box["x"] > size["width"] / 2 and box["y"] > size["height"] / 2  # bottom right

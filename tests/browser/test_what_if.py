@@ -21,7 +21,7 @@ from tests.browser.marks import IN_A_BROWSER
 from tests.browser.walking import GOING, VERSIONS
 from tests.unit.days_of import LUNCH, message
 
-pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(240)]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(600)]
 __all__ = ["lab"]  # the fixture
 
 PASSWORD = "correct horse battery"
@@ -59,7 +59,7 @@ async def opened(server, browser, page_log, look: str) -> Page:
     """The what-if page in a window of its own, on the scenario Small, with its first results and curves."""
     page_log.expect(*VERSIONS, *GOING, "503")
     context = await browser.new_context(viewport={"width": 1240, "height": 900}, locale="en-GB", color_scheme=look)
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(60_000)
     page_log.watch(context)
     page = await context.new_page()
     await page.goto(f"{server.url}/login?next=/")
@@ -67,7 +67,7 @@ async def opened(server, browser, page_log, look: str) -> Page:
     await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
     await page.get_by_role("link", name="What if").click()
-    await page.get_by_label("Scenario").select_option("Small", timeout=90_000)
+    await page.get_by_label("Scenario").select_option("Small", timeout=180_000)
     await expect(page.get_by_label("Message", exact=True)).to_have_value("briefing")
     await done(page)
     await drawn(page)
@@ -104,7 +104,7 @@ async def done(page: Page) -> None:
 async def drawn(page: Page) -> None:
     """Waits until the curves are there, as wide as their place."""
     await expect(page.get_by_role("img", name="Read curves").locator("svg.marks")).to_have_attribute(
-        "width", re.compile(r"^[4-9]\d\d|^1\d{3}"), timeout=90_000
+        "width", re.compile(r"^[4-9]\d\d|^1\d{3}"), timeout=180_000
     )
 
 
@@ -221,7 +221,7 @@ async def test_the_variant_and_the_results_are_files(page, tmp_path: Path):
     assert {row["variant"] for row in rows} == {"", "A", "B", "B-A"}
     # A reload keeps what was set.
     await page.reload()
-    await expect(page.get_by_label("Send at, exactly")).to_have_value("11:05", timeout=90_000)
+    await expect(page.get_by_label("Send at, exactly")).to_have_value("11:05", timeout=180_000)
     await expect(page.get_by_label("Seed")).to_have_value("7")
 
 

@@ -22,7 +22,7 @@ from tests.browser.test_what_if import PASSWORD, done, drawn, figure
 from tests.browser.walking import GOING, VERSIONS
 from tests.server.past import live_past
 
-pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(300)]
+pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(600)]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -47,14 +47,14 @@ async def opened(server, browser, page_log, name: str) -> Page:
     """The page in a window of its own, with what it shows first."""
     page_log.expect(*VERSIONS, *GOING, "503")
     context = await browser.new_context(viewport={"width": 1240, "height": 900}, locale="en-GB", color_scheme="light")
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(60_000)
     page_log.watch(context)
     page = await context.new_page()
     await page.goto(f"{server.url}/login?next=/what_if")
     await page.get_by_label("Name").fill(name)
     await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
-    await expect(page.get_by_label("Scenario")).to_be_visible(timeout=90_000)
+    await expect(page.get_by_label("Scenario")).to_be_visible(timeout=180_000)
     await done(page)
     await drawn(page)
     return page
@@ -69,7 +69,7 @@ async def test_a_supervisor_starts_from_the_floor_as_it_is_today(server, browser
     await expect(page.locator("svg.marks").first).to_be_hidden()  # the curves are those of another floor
     await expect(
         page.get_by_text(re.compile(r"^Only your team Team 1: 12 agents on .* as of \d\d:\d\d; "))
-    ).to_be_visible(timeout=90_000)
+    ).to_be_visible(timeout=180_000)
     await expect(page.get_by_text(re.compile("attention learned from [0-9,]+ deliveries to 12 agents"))).to_be_visible()
     await expect(page.get_by_label("Message", exact=True)).to_have_value("Told today.")
     await expect(page.get_by_text("Learning from the log")).to_have_count(0)

@@ -19,7 +19,7 @@ from coachsim import roster
 from coachsim.models import Agent
 from tests.browser.conftest import PageLog
 from tests.processes import kernels_of
-from tests.serving import PASSWORD, Served, add_account, serve
+from tests.serving import DEADLINE_S, PASSWORD, Served, add_account, port_to_keep, serve
 
 ROSTER = Path(__file__).parents[2] / "data" / "roster.csv"
 #: A server that stops or cannot be reached is all that a browser may complain of, and only where a test stops it.
@@ -30,7 +30,7 @@ VERSIONS = ("Unsatisfied version", "No satisfying version")
 GOING = ("Cannot send",)
 
 
-async def until(holds: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+async def until(holds: Callable[[], Any], what: str, seconds: float = DEADLINE_S) -> Any:
     """Waits until what it looks at is true, and returns that."""
     end = time.monotonic() + seconds
     while not (found := holds()):
@@ -54,11 +54,12 @@ class Walk:
         self._tokens: dict[str, str] = {}
         self._accounts: set[str] = set()
 
-    async def start(self, *, desk: bool = True, port: int = 0) -> None:
-        """Starts the server, and waits until the desk is ready."""
+    async def start(self, *, desk: bool = True, port: int | None = None, **options: Any) -> None:
+        """Starts the server, and waits until the desk is ready. ``options`` are those of ``serve``."""
+        port = port or port_to_keep()  # the server may come back there
         arguments = ("--roster", str(self.csv), "--port", str(port))
         self.served: Served = await asyncio.to_thread(
-            self._stack.enter_context, serve(self.data, *arguments, desk=desk)
+            self._stack.enter_context, serve(self.data, *arguments, desk=desk, **options)
         )
         self.url = self.served.url
         if not self._accounts:
@@ -85,7 +86,7 @@ class Walk:
         """A window of a browser of one's own, signed in."""
         size = {"width": 1100, "height": 620} if path == "/agent" else {"width": 1440, "height": 900}
         context = await self.browser.new_context(viewport=size, locale="en-GB")  # type: ignore[arg-type]
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         self.log.watch(context)
         self._contexts.append(context)
         page = await context.new_page()
@@ -111,7 +112,7 @@ class Walk:
         page = await self.window(agent_id, "/agent", url=url)
         await expect(page.get_by_text(f"{person.name} · {person.team}")).to_be_visible()
         if await page.locator("#state-text").inner_text() == "logged out":
-            await choose(page, "Log in")
+            await log_in(page)
         await expect(page.locator("#state")).to_have_text("logged in")
         return page
 
@@ -126,7 +127,7 @@ class Walk:
         if name not in self._tokens:
             self._tokens[name] = self.served.token(name)
         headers = {"Authorization": f"Bearer {self._tokens[name]}"}
-        answer = httpx.get(self.url + path, headers=headers, timeout=20, trust_env=False)
+        answer = httpx.get(self.url + path, headers=headers, timeout=DEADLINE_S, trust_env=False)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -225,6 +226,8 @@ async def walking(
 ) -> AsyncIterator[Walk]:
     """A walk whose server runs with the roster ``csv``, and that is cleared away at the end."""
     log.expect(*VERSIONS, *GOING)
+    with (data / "settings.toml").open("a", encoding="utf-8") as settings:
+        settings.write("toast_seconds = 120\n")  # none goes by itself before a busy machine has come to look for it
     walk = Walk(data, browser, log, csv)
     try:
         await walk.start(**options)
@@ -238,7 +241,7 @@ async def walking(
 
 async def is_live(page: Page) -> None:
     """The page has its data."""
-    await expect(page.get_by_role("status", name="Connection")).to_have_text("live", timeout=90_000)
+    await expect(page.get_by_role("status", name="Connection")).to_have_text("live", timeout=180_000)
     await expect(page.get_by_text("agents in the list")).to_be_visible()
 
 
@@ -313,6 +316,24 @@ async def choose(page: Page, *items: str) -> None:
     await page.get_by_role("button", name="Status menu").click()
     for item in items:
         await page.get_by_role("menuitem", name=item, exact=True).click()
+
+
+@contextlib.asynccontextmanager
+async def list_fetched(page: Page) -> AsyncIterator[None]:
+    """Waits for the list that the agent's page fetches when somebody logs in.
+
+    What is sent before that is in the list, and one toast says how much; what is sent later has a toast of its own.
+    """
+    async with page.expect_response("**/api/inbox*") as fetched:
+        yield
+    await (await fetched.value).finished()
+
+
+async def log_in(page: Page) -> None:
+    """Logs in to the floor."""
+    async with list_fetched(page):
+        await choose(page, "Log in")
+    await expect(page.locator("#state")).to_have_text("logged in")
 
 
 def toast(page: Page, text: str) -> Locator:
