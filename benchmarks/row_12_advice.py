@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from coachsim import Scenario, advice
-from coachsim.advice import Waiting
-from coachsim.adviser import habits_of
+from coachsim import Scenario, advice, anyway
+from coachsim.anyway import Waiting
 from coachsim.days import HOUR, MINUTE
 from coachsim.evaluate import evaluate
 from coachsim.intervals import mean_interval, paired_interval
 from coachsim.outcome import NEVER, Outcome
+from coachsim.past_days import habits_of
 from coachsim.people.habits import Habits, Now
 from coachsim.people.rota import BREAK
 from coachsim.plan import Days, draw
@@ -141,12 +141,12 @@ def waiting_of(so_far: Outcome, real: Days, place: np.ndarray, at: int) -> Waiti
     number[place] = np.arange(len(place))
     those = np.flatnonzero(unread & (number[so_far.agent] != NEVER))
     told = so_far.notified_at[those]
-    toast = np.where(urgent[so_far.message[those]], advice.URGENT_TOAST, advice.TOAST)
+    toast = np.where(urgent[so_far.message[those]], anyway.URGENT_TOAST, anyway.TOAST)
     earlier = np.bincount(so_far.agent[sent], minlength=len(so_far.agents))
     return Waiting(
         agent=number[so_far.agent[those]],
         told=np.where((told == NEVER) | (told > at), NEVER, told - began_at),
-        prompt=np.where(so_far.toast_at[those] == NEVER, advice.BELL, toast).astype(np.int8),
+        prompt=np.where(so_far.toast_at[those] == NEVER, anyway.BELL, toast).astype(np.int8),
         earlier=earlier[place],
     )
 

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coachsim.anyway import NO_LOOK, Waiting, looks_anyway
 from coachsim.days import HOUR, MINUTE
 from coachsim.intervals import between, paired_interval
-from coachsim.outcome import NEVER, Codes, Ints
+from coachsim.outcome import NEVER, Ints
 from coachsim.people.attention import Sampler
 from coachsim.people.draws import Draws, Floats, Keys, key
-from coachsim.people.habits import Habits, Now, Rest
-from coachsim.people.rota import BREAK, IN, Rota
+from coachsim.people.habits import Habits, Now
+from coachsim.people.rota import IN, Rota
 from coachsim.scenario import Attention, Policy
 from coachsim.spread import variance
 
@@ -41,25 +42,8 @@ _QUARTER = 15 * MINUTE
 _CELLS = 20_000  # agents × repetitions: below a second for all moments
 _LEAST_REPS, _MOST_REPS = 12, 100
 _SURELY, _HARDLY = 0.9, 0.1
-_NO_LOOK = 2**62
-_POOL = 4_096  # prompts drawn, to take from them those that would still be running
-BELL, TOAST, URGENT_TOAST = range(3)
 
 Bools = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """What is unread already, a place for each delivery: whose (``agent``, counted in their order), ``told`` when they
-    were told of it (µs since the day began; NEVER if not yet), and by what ``prompt``: BELL, TOAST or URGENT_TOAST.
-
-    ``earlier`` is how many messages each agent was sent today.
-    """
-
-    agent: Ints
-    told: Ints
-    prompt: Codes
-    earlier: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,16 +143,18 @@ def advise(
     is_urgent = np.full(rota.rows, urgent)
     toast = sampler.toasts(people, rows, message, is_urgent, np.tile(waiting.earlier, reps))
     bell = sampler.bells(people, rows, message)
-    anyway = _looks_anyway(rest, now, waiting, sampler, draws, keys)
+    anyway = looks_anyway(rest, now, waiting, sampler, draws, keys)
     later = moments(now.at, until) if habits.days and not urgent else []
-    looks = _next_looks(rest, anyway, np.array([now.at, *later]))
+    at_moments = np.array([now.at, *later])
+    looks, sent = anyway.next_looks(rota.rows, at_moments), anyway.sent_before(rota.rows, at_moments)
+    tires = draws.uniform("tired", np.tile(keys, reps), rep=np.repeat(np.arange(reps), len(keys)))
 
     def weigh(number: int, at: int) -> _Weighed:
         state, login = rota.told(rows, np.full(rota.rows, at))
-        toasted = (state == IN) & (toast != NEVER)
+        toasted = (state == IN) & (toast != NEVER) & (tires < sampler.fresh(sent[number]))
         delay = np.where(login == NEVER, NEVER, np.where(toasted, toast, bell))
         read = rota.after(rows, np.maximum(login, at), delay)
-        read = np.minimum(np.where(read == NEVER, _NO_LOOK, read), looks[number]).reshape(reps, -1)
+        read = np.minimum(np.where(read == NEVER, NO_LOOK, read), looks[number]).reshape(reps, -1)
         in_time = read < until
         took = np.where(in_time, read - at, 2 * now.length)
         # The least time in which at least half have read.
@@ -251,59 +237,3 @@ def _is_in(rota: Rota, at: int, until: int) -> Bools:
     _, login = rota.told(np.arange(rota.rows), np.full(rota.rows, at))
     found: Bools = (login != NEVER) & (login < until)
     return found
-
-
-def _next_looks(rest: Rest, anyway: Ints, at: Ints) -> Ints:
-    """When each row next looks for another message's sake: from each of the moments ``at`` on, a row of the answer;
-    ``_NO_LOOK`` if never."""
-    found = np.full((len(at), rest.rota.rows), _NO_LOOK)
-    # A look is the next one from the last moment before it; from earlier ones too, unless another comes before it.
-    last = np.searchsorted(at, rest.look_at, side="right") - 1
-    np.minimum.at(found, (last, rest.look_row), rest.look_at)
-    looked = np.flatnonzero(anyway != NEVER)
-    last = np.searchsorted(at, anyway[looked], side="right") - 1
-    found[last, looked] = np.minimum(found[last, looked], anyway[looked])
-    following: Ints = np.minimum.accumulate(found[::-1], axis=0)[::-1]
-    return following
-
-
-def _looks_anyway(rest: Rest, now: Now, waiting: Waiting, sampler: Sampler, draws: Draws, keys: Keys) -> Ints:
-    """When each row looks because of what is unread already, NEVER if at all: what comes until then is read along.
-
-    Each of it makes its agent look by itself. What they were told of some time ago has not made them look for so long,
-    so its prompt is drawn among those that take longer.
-    """
-    rota, unread, reps = rest.rota, len(waiting.agent), rest.rota.rows // max(len(keys), 1)
-    rep, one = np.repeat(np.arange(reps), unread), np.tile(np.arange(unread), reps)
-    agent, told, prompt = waiting.agent[one], waiting.told[one], waiting.prompt[one]
-    row = rep * len(keys) + agent
-    gone = np.where(told == NEVER, 0, np.maximum(now.at - told, 0))
-    drawn = draws.uniform("looks anyway", keys[agent], one.astype(np.uint64), rep=rep)
-    delay = np.full(len(row), NEVER)
-    for kind in np.unique(waiting.prompt).tolist():
-        those = np.flatnonzero(prompt == kind)
-        pool = _prompts(kind, sampler)
-        first = np.searchsorted(pool, gone[those], side="right")
-        place = first + (drawn[those] * (len(pool) - first)).astype(np.int64)
-        found = np.append(pool, _NO_LOOK)[place]
-        delay[those] = np.where(found == _NO_LOOK, NEVER, found - gone[those])
-    state, login = rota.told(row, np.full(len(row), now.at))
-    # On a break one is there and has been told; who is out is told when they come.
-    start = np.where((state == BREAK) & (told != NEVER), now.at, login)
-    look = rota.after(row, np.maximum(start, now.at), np.where(start == NEVER, NEVER, delay))
-    earliest = np.full(rota.rows, _NO_LOOK)
-    np.minimum.at(earliest, row, np.where(look == NEVER, _NO_LOOK, look))
-    return np.where(earliest == _NO_LOOK, NEVER, earliest)
-
-
-def _prompts(kind: int, sampler: Sampler) -> Ints:
-    """How long prompts of a kind take (µs), in order; ``_NO_LOOK`` for those that make nobody look."""
-    agents, rows = np.arange(_POOL, dtype=np.uint64), np.arange(_POOL)
-    people = sampler.people(np.zeros(_POOL, np.int64), agents)
-    message = np.full(_POOL, key("a message before"), np.uint64)
-    takes = sampler.bells(people, rows, message)
-    if kind != BELL:
-        urgent = np.full(_POOL, kind == URGENT_TOAST)
-        toast = sampler.toasts(people, rows, message, urgent, np.zeros(_POOL, np.int64))
-        takes = np.where(toast == NEVER, takes, toast)
-    return np.sort(np.where(takes == NEVER, _NO_LOOK, takes))

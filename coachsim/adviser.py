@@ -8,28 +8,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ValidationError
 
-from coachsim import advice
-from coachsim.advice import Advice, Prospect, Waiting
-from coachsim.days import HOUR, SECOND, to_iso
+from coachsim import advice, anyway, past_days
+from coachsim.advice import Advice, Prospect
+from coachsim.anyway import Waiting
+from coachsim.days import SECOND, to_iso
 from coachsim.errors import CoachsimError
-from coachsim.evaluate import outcome
 from coachsim.events import DayBegan, Event
 from coachsim.host import FloorHost
 from coachsim.models import Delivery, Priority
-from coachsim.outcome import NEVER, STATES
-from coachsim.people import habits
+from coachsim.outcome import NEVER, STATES, Ints
 from coachsim.people.draws import keys
-from coachsim.people.habits import Habits, Looks, Now
-from coachsim.plan import Days, draw, floor_of
+from coachsim.people.habits import Habits, Now
 from coachsim.scenario import Attention, Policy
 from coachsim.state import AgentRow, FloorState
 
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
     from coachsim.practice import Practice
 
 Json = dict[str, Any]
-PAST_DAYS = 20
-"""So many days of the same kind, working days or weekends, are looked back on: four weeks."""
 _logger = logging.getLogger(__name__)
 
 
@@ -48,6 +44,40 @@ class _Model:
     policy: Policy
     source: str
     stands_on: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What some agents have unread at a moment, as the floor has it: the deliveries themselves, which go on to change.
+
+    So taking it costs the floor's thread no more than a pointer for each, and whoever reads it may take their time.
+    """
+
+    deliveries: list[tuple[Delivery, ...]]
+    earlier: list[int]
+    urgent: frozenset[int]
+
+    @classmethod
+    def of(cls, floor: FloorState, rows: Sequence[AgentRow]) -> Unread:
+        urgent = [mid for mid, row in floor.messages.items() if row.message.priority is Priority.URGENT]
+        return cls([tuple(row.unread.values()) for row in rows], [len(row.inbox) for row in rows], frozenset(urgent))
+
+    def waiting(self, at: int, began_at: int) -> Waiting:
+        """As it was ``at`` that moment: of what has become of it since, nothing."""
+        unread = list(chain.from_iterable(self.deliveries))
+
+        def moments(times: Iterable[int | None]) -> Ints:
+            known = [NEVER if time is None or time > at else time - began_at for time in times]
+            return np.array(known, np.int64)
+
+        toasted = moments(one.toast_at for one in unread) != NEVER
+        urgent = np.array([one.message_id in self.urgent for one in unread], np.bool_)
+        return Waiting(
+            agent=np.repeat(np.arange(len(self.deliveries)), [len(some) for some in self.deliveries]),
+            told=moments(one.notified_at for one in unread),
+            prompt=np.where(toasted, np.where(urgent, anyway.URGENT_TOAST, anyway.TOAST), anyway.BELL).astype(np.int8),
+            earlier=np.array(self.earlier, np.int64),
+        )
 
 
 class Adviser:
@@ -103,52 +133,28 @@ class Adviser:
             at, began_at = self._host.now(), day.began_at
             rows = [floor.agents[agent_id] for agent_id in agent_ids]
             now = _now(rows, at - began_at, day.ends_at - began_at, began_at)
-            waiting = _waiting(floor, rows, began_at)
+            unread = Unread.of(floor, rows)
 
-            def computed() -> Advice:
+            def computed() -> tuple[Advice, Json]:
                 until = None if by is None else by - began_at
-                of, their_keys = usual.only(agent_ids), keys(agent_ids)
-                return advice.advise(
+                of, their_keys, waiting = usual.only(agent_ids), keys(agent_ids), unread.waiting(at, began_at)
+                found = advice.advise(
                     of, now, their_keys, waiting, model.attention, model.policy, urgent=urgent, by=until
                 )
+                return found, _load(waiting, model.attention)
 
-            found = await asyncio.to_thread(computed)
-        return _told(found, began_at, rows, model) | {"load": _load(waiting, model.attention)}
+            found, load = await asyncio.to_thread(computed)
+        return _told(found, began_at, rows, model) | {"load": load}
 
     async def _usual(self, label: str) -> Habits:
         if self._habits is None or self._habits[0] != label:
-            found = await asyncio.to_thread(self._played if self._practice else self._logged, label)
-            self._habits = (label, found)
+            self._habits = (label, await asyncio.to_thread(self._past, label))
         return self._habits[1]
 
-    def _logged(self, label: str) -> Habits:
-        writer = self._host.writer
-        columns, read = writer.past_presence(label, PAST_DAYS), writer.past_looks(label, PAST_DAYS)
-        agents, agent = np.unique(columns["agent_id"].astype(str), return_inverse=True)
-        reasons, reason = np.unique(np.ma.filled(columns["reason"], "").astype(str), return_inverse=True)
-        day, at = (np.asarray(columns[name], np.int64) for name in ("day", "moment"))
-        codes = {state.value: code for code, state in enumerate(STATES)}
-        state = np.array([codes[str(name)] for name in columns["state"]], np.int8)
-        days = int(day.max()) + 1 if len(day) else 0
-        row = day * max(len(agents), 1) + agent
-        order = np.lexsort((np.arange(len(row)), at, row))
-        changes = (row[order], at[order], state[order], reason[order])
-        length = max(int(at.max(initial=0)) + 1, 26 * HOUR)
-        # Who reads has been there, and so is among the agents.
-        reader, day, at, newest = read["agent_id"].astype(str), *(read[name] for name in ("day", "moment", "newest"))
-        row = np.asarray(day, np.int64) * max(len(agents), 1) + np.searchsorted(agents, reader)
-        looks = Looks.of(row, np.asarray(newest, np.int64), np.asarray(at, np.int64))
-        return habits.of_changes(agents.tolist(), days, length, reasons.tolist(), changes, looks)
-
-    def _played(self, label: str) -> Habits:
-        """What a log would have, had the practice run for the days before: its people, on other days of theirs."""
-        assert self._practice is not None
-        scenario, seed = self._practice.scenario, self._practice.seed
-        today = date.fromisoformat(label)
-        before = [today - timedelta(days=n) for n in range(1, 7 * PAST_DAYS)]
-        alike = [day for day in before if (day.isoweekday() > 5) == (today.isoweekday() > 5)][:PAST_DAYS]
-        people = floor_of(scenario)
-        return habits_of([draw(scenario, [seed], day=day, agents=people) for day in reversed(alike)])
+    def _past(self, label: str) -> Habits:
+        if self._practice is None:
+            return past_days.logged(self._host.writer, label)
+        return past_days.played(self._practice.scenario, self._practice.seed, label)
 
     def _model(self) -> _Model:
         if self._practice is not None:
@@ -170,19 +176,6 @@ class Adviser:
         )
 
 
-def habits_of(days: Sequence[Days]) -> Habits:
-    """The habits of people whose past days were drawn, one day each: where they were, and when they read."""
-    ids = [agent.agent_id for agent in days[0].active]
-    row, sent, read = [], [], []
-    for number, day in enumerate(days):
-        played, began_at = outcome(day), day.day.began_at
-        row.append(played.agent + number * len(ids))
-        sent.append(played.sent_at - began_at)
-        read.append(np.where(played.read_at == NEVER, NEVER, played.read_at - began_at))
-    looks = Looks.of(np.concatenate(row), np.concatenate(sent), np.concatenate(read))
-    return habits.of_rotas(ids, [day.rota for day in days], looks)
-
-
 def _nothing() -> None:
     """Nothing is watched."""
 
@@ -200,23 +193,6 @@ def _now(rows: Sequence[AgentRow], at: int, length: int, began_at: int) -> Now:
         reason=tuple(row.reason for row in rows),
         since=np.array([(row.since or began_at) - began_at for row in rows], np.int64),
         came=np.array([came(row) for row in rows], np.int64),
-    )
-
-
-def _waiting(floor: FloorState, rows: Sequence[AgentRow], began_at: int) -> Waiting:
-    def prompt(one: Delivery) -> int:
-        if one.toast_at is None:
-            return advice.BELL
-        urgent = floor.messages[one.message_id].message.priority is Priority.URGENT
-        return advice.URGENT_TOAST if urgent else advice.TOAST
-
-    unread = [(number, one) for number, row in enumerate(rows) for one in row.unread.values()]
-    told = [NEVER if one.notified_at is None else one.notified_at - began_at for _, one in unread]
-    return Waiting(
-        agent=np.array([number for number, _ in unread], np.int64),
-        told=np.array(told, np.int64),
-        prompt=np.array([prompt(one) for _, one in unread], np.int8),
-        earlier=np.array([len(row.inbox) for row in rows], np.int64),
     )
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from coachsim.models import Agent, AgentState, Audience
 from coachsim.outcome import NEVER, STATES, Ints, Outcome
 from coachsim.people.draws import Keys
+from coachsim.people.looks import looks
 from coachsim.people.rota import IN
 from coachsim.plan import Days, draw, floor_of
 from coachsim.scenario import Scenario
@@ -47,7 +48,7 @@ def outcome(days: Days) -> Outcome:
     # step's arrays are given back to the system and fetched anew, page by page: a third of all time.
     np.empty(_LARGE, np.int8)
     rota, sends = days.rota, days.sends
-    row, slot, message_id = _deliveries(days)
+    row, slot, message_id = deliveries(days)
     rep, agent = np.divmod(row, max(len(days.active), 1))
     at, expires_at = sends.at[slot], sends.expires_at[slot]
     state, login = rota.told(row, at)
@@ -87,26 +88,6 @@ def outcome(days: Days) -> Outcome:
     )
 
 
-def looks(night: int, row: Ints, at: Ints, prompt: Ints) -> Ints:
-    """For each delivery the first look at or after its sending, ``night`` where there is none; by row, then time."""
-    count = len(row)
-    if not count:
-        return prompt
-    # A row's moments lie above those of all rows before it, so that one pass over all of them stays within each.
-    lift = row * (night + 1)
-    least = np.minimum.accumulate((lift + np.where(prompt == NEVER, night, prompt))[::-1])[::-1] - lift
-    sent = lift + at
-    begins = np.zeros(count, np.bool_)
-    place = np.append(0, np.flatnonzero(row[1:] != row[:-1]) + 1)
-    while len(place):
-        begins[place] = True
-        place = place[least[place] < night]
-        following = np.searchsorted(sent, lift[place] + least[place], side="right")
-        same_row = row[np.minimum(following, count - 1)] == row[place]
-        place = following[same_row & (following < count)]
-    return least[np.maximum.accumulate(np.where(begins, np.arange(count), 0))]
-
-
 def _delays(days: Days, people: Keys, row: Ints, slot: Ints, toasted: Bools, login: Ints) -> Ints:
     """From being told to opening for each delivery's own sake, or NEVER: by its toast, else by the bell."""
     firsts = np.searchsorted(row, np.arange(days.rota.rows))
@@ -123,8 +104,8 @@ def _delays(days: Days, people: Keys, row: Ints, slot: Ints, toasted: Bools, log
 # --- who gets what ---
 
 
-def _deliveries(days: Days) -> tuple[Ints, Ints, Ints]:
-    """Row, slot and message_id of every delivery, by row, then slot."""
+def deliveries(days: Days) -> tuple[Ints, Ints, Ints]:
+    """Row, slot and message_id of every delivery of these days, by row, then slot."""
     reps, count, planned = len(days.seeds), len(days.active), len(days.slots)
     goes = np.zeros((reps, count, planned), np.bool_)
     for those, audience in _alike(days):

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from coachsim.evaluate import looks
 from coachsim.fitting.observed import Observed, policy_of
 from coachsim.log import MessageLog
 from coachsim.outcome import NEVER
 from coachsim.people.attention import Sampler
 from coachsim.people.draws import Draws, keys
+from coachsim.people.looks import looks
 from coachsim.scenario import Attention, Policy
 
 

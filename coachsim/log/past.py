@@ -237,18 +237,32 @@ def presence(cursor: DuckDBPyConnection, label: str, most: int) -> dict[str, Any
     return found
 
 
-def looks(cursor: DuckDBPyConnection, label: str, most: int) -> dict[str, Any]:
-    """When everybody read on the same days: ``agent_id``, ``day``, ``moment`` and ``newest``, when the newest of what
-    they read at that moment was sent (both in µs since that day began)."""
-    found: dict[str, Any] = cursor.execute(
+def sent(cursor: DuckDBPyConnection, label: str, most: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What everybody was sent on the same days: columns of the messages, and of the agents.
+
+    Of each message ``message_id``, ``day``, the ``moment`` of sending, ``until`` when it could be read (both in µs
+    since that day began) and whether it is ``urgent``, in the order of sending; of each agent ``agent_id`` and
+    ``messages``, an array of the ids of what they got, in the same order.
+    """
+    those = {"label": label, "most": most}
+    messages: dict[str, Any] = cursor.execute(
         f"""
         WITH {_ALIKE}
-        SELECT agent_id, n AS day, epoch_us(read_at) - epoch_us(any_value(began_at)) AS moment,
-               epoch_us(max(sent_at)) - epoch_us(any_value(began_at)) AS newest
-        FROM closed_deliveries JOIN alike ON closed_deliveries.day = alike.day
-        WHERE read_at IS NOT NULL
-        GROUP BY agent_id, n, read_at
+        SELECT message_id, n AS day, epoch_us(sent_at) - epoch_us(began_at) AS moment,
+               epoch_us(least(coalesce(expires_at, ends_at), ends_at)) - epoch_us(began_at) AS until,
+               priority = '{Priority.URGENT}' AS urgent
+        FROM closed_messages JOIN alike ON closed_messages.day = alike.day
+        ORDER BY message_id
         """,
-        {"label": label, "most": most},
+        those,
     ).fetchnumpy()
-    return found
+    agents: dict[str, Any] = cursor.execute(
+        f"""
+        WITH {_ALIKE}
+        SELECT agent_id, list(message_id ORDER BY message_id) AS messages
+        FROM closed_deliveries JOIN alike ON closed_deliveries.day = alike.day
+        GROUP BY agent_id ORDER BY agent_id
+        """,
+        those,
+    ).fetchnumpy()
+    return messages, agents

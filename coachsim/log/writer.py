@@ -295,10 +295,10 @@ class LogWriter:
         with self._reading() as cursor:
             return past.presence(cursor, label, most)
 
-    def past_looks(self, label: str, most: int) -> dict[str, Any]:
-        """When everybody read on these days, as columns."""
+    def past_sent(self, label: str, most: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What everybody was sent on these days: columns of the messages, and of the agents."""
         with self._reading() as cursor:
-            return past.looks(cursor, label, most)
+            return past.sent(cursor, label, most)
 
     def backup(self, path: Path | str) -> None:
         """Writes a consistent copy of the log to ``path`` while the log goes on. Never overwrites a file."""

@@ -76,7 +76,7 @@ class Sampler:
         """The draws of one message for some agents. ``earlier``: how many deliveries each had before it that day."""
         rows = self.draws.table(self._heads[:, :1], agents, key(message_key))
         return Prompts(
-            toast=self._toast(rows[:_TOASTS], self._chance(priority) * self._fresh(earlier)),
+            toast=self._toast(rows[:_TOASTS], self._chance(priority) * self.fresh(earlier)),
             bell=self._bell(rows[_TOASTS:_BELLS]),
             ack=self._ack(rows[_BELLS:]),
         )
@@ -89,10 +89,13 @@ class Sampler:
 
     def toasts(self, people: Keys, whom: Micros, messages: Keys, urgent: Bools, earlier: Micros) -> Micros:
         """From a toast to opening; NEVER where it is missed."""
-        chance = np.where(urgent, self._chance(Priority.URGENT), self._chance(Priority.NORMAL))
-        return self._toast(
-            self.draws.numbers(people[:_TOASTS].take(whom, axis=1), messages), chance * self._fresh(earlier)
-        )
+        numbers = self.draws.numbers(people[:_TOASTS].take(whom, axis=1), messages)
+        return self._toast(numbers, self.noticed(urgent, earlier))
+
+    def openings(self, people: Keys, whom: Micros, messages: Keys) -> Micros:
+        """From a toast that is noticed to opening."""
+        numbers = self.draws.numbers(people[:_TOASTS].take(whom, axis=1), messages)
+        return self._toast(numbers, np.ones(len(whom)))
 
     def bells(self, people: Keys, whom: Micros, messages: Keys) -> Micros:
         """From being notified to looking at the bell, or NEVER."""
@@ -102,13 +105,19 @@ class Sampler:
         """From reading to acknowledging, or NEVER."""
         return self._ack(self.draws.numbers(people[_BELLS:].take(whom, axis=1), messages))
 
+    def noticed(self, urgent: Bools, earlier: Micros) -> Floats:
+        """The chance that a toast is noticed by whom so many messages were sent before it that day."""
+        chance = np.where(urgent, self._chance(Priority.URGENT), self._chance(Priority.NORMAL))
+        return np.asarray(chance * self.fresh(earlier))
+
+    def fresh(self, earlier: Micros) -> Floats:
+        """The share of toasts that is still noticed after so many messages."""
+        return np.asarray((1.0 - self.attention.fatigue) ** earlier)
+
     def _chance(self, priority: Priority) -> float:
         """That the day's first toast of this priority is noticed while it is on the screen."""
         shown_s = self.policy.urgent_toast_seconds if priority is Priority.URGENT else self.policy.toast_seconds
         return 1.0 - exp(-shown_s / self.attention.tau_s)
-
-    def _fresh(self, earlier: Micros) -> Floats:
-        return np.asarray((1.0 - self.attention.fatigue) ** earlier)
 
     def _toast(self, rows: Floats, chance: Floats) -> Micros:
         model = self.attention

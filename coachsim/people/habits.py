@@ -2,10 +2,10 @@
 
 A day is not modelled but borrowed: each agent continues today as on one of their own past days, drawn among those on
 which they were in the same place at this time of day, and had come at about the same time. So shifts, lunch and short
-breaks need no parameters, and no more do the messages that will come yet: when the agent looked at what came later on
-that day is borrowed too. Within a repetition as many as can continue on the same day, so what a day does to all of them
-stays together. (Resampling whole days keeps what hangs together within one: Künsch 1989, the block bootstrap with the
-day as its block.) Of a break that is on, the rest is drawn among breaks for the same reason that were as long.
+breaks need no parameters, and no more do the messages that will come yet: what the agent was sent later on that day is
+borrowed too. Within a repetition as many as can continue on the same day, so what a day does to all of them stays
+together. (Resampling whole days keeps what hangs together within one: Künsch 1989, the block bootstrap with the day as
+its block.) Of a break that is on, the rest is drawn among breaks for the same reason that were as long.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from coachsim.days import HOUR, MINUTE
 from coachsim.outcome import NEVER, Codes, Ints
 from coachsim.people.draws import Draws, Keys
 from coachsim.people.rota import BREAK, IN, OUT, Rota
+from coachsim.people.sent import Sent
 
 Bools = NDArray[np.bool_]
 _SAME_SHIFT = HOUR  # two days on which one comes within this are taken as the same shift
@@ -45,53 +46,21 @@ class Now:
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
-    """When people read: a ``row`` of a rota, the moment ``at``, and when the ``newest`` of what was read was sent.
-
-    In µs since the row's day began; by row, then time.
-    """
-
-    row: Ints
-    at: Ints
-    newest: Ints
-
-    @classmethod
-    def of(cls, row: Ints, sent: Ints, read: Ints) -> Looks:
-        """Of deliveries: all that a row read at one moment is one look. What was never read (NEVER) is left out."""
-        looked = np.flatnonzero(read != NEVER)
-        order = looked[np.lexsort((sent[looked], read[looked], row[looked]))]
-        row, at, sent = row[order], read[order], sent[order]
-        last = np.append((row[1:] != row[:-1]) | (at[1:] != at[:-1]), True)[: len(row)]
-        return cls(row[last], at[last], sent[last])
-
-    def later(self, rows: Ints, at: int) -> tuple[Ints, Ints]:
-        """The looks after a moment at what was sent after it: the place in ``rows`` that each is of, and its moment."""
-        later = (self.at > at) & (self.newest > at)
-        row, when = self.row[later], self.at[later]
-        first, after = np.searchsorted(row, rows), np.searchsorted(row, rows, side="right")
-        count = after - first
-        of = np.repeat(np.arange(len(rows)), count)
-        return of, when[np.arange(len(of)) + np.repeat(first - np.append(0, np.cumsum(count))[:-1], count)]
-
-
-@dataclass(frozen=True, slots=True)
 class Rest:
     """The rest of today in each of some repetitions, with row = repetition × agents + agent.
 
     Who is where is in ``rota``, from the moment that it is asked for. ``day`` is the past day that each row goes on as,
-    NEVER where none is like today. At the moments ``look_at`` (µs since the day began) the rows ``look_row`` look at
-    messages that come later; by row, then time.
+    NEVER where none is like today. ``later`` is what each row is sent after that moment.
     """
 
     rota: Rota
     day: Ints
-    look_row: Ints
-    look_at: Ints
+    later: Sent
 
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """The past ``days`` of ``agents``, as a rota with row = day × agents + agent, and what of them read when.
+    """The past ``days`` of ``agents``, as a rota with row = day × agents + agent, and what each was ``sent`` on them.
 
     ``lengths`` has, for each reason, how long whole breaks took (µs), in order.
     """
@@ -99,7 +68,7 @@ class Habits:
     agents: tuple[str, ...]
     days: int
     past: Rota
-    looks: Looks
+    sent: Sent
     lengths: dict[str, Ints]
     _came: Ints = field(init=False, repr=False)
 
@@ -122,12 +91,12 @@ class Habits:
             order = np.argsort(row, kind="stable")
             return kept[order], row[order]
 
-        past, looks = self.past, self.looks
+        past, sent = self.past, self.sent
         kept, row = theirs(past.row)
         changes = (row, past.at[kept], past.state[kept], past.reason[kept])
         some = Rota.of_changes(self.days * few, past.length, past.reasons, changes)
-        kept, row = theirs(looks.row)
-        return Habits(tuple(agents), self.days, some, Looks(row, looks.at[kept], looks.newest[kept]), self.lengths)
+        kept, row = theirs(sent.row)
+        return Habits(tuple(agents), self.days, some, sent.of(row, sent.message[kept]), self.lengths)
 
     def rest_of_day(self, now: Now, keys: Keys, draws: Draws, reps: int) -> Rest:
         """The rest of today, ``reps`` times; what was before ``now.at`` is not in it.
@@ -164,11 +133,9 @@ class Habits:
         order = np.lexsort((np.arange(len(rows)), ats, rows))
         changes = (rows[order], ats[order], states[order], whys[order])
         rota = Rota.of_changes(reps * many, now.length, self.past.reasons, changes)
-        of, look_at = self.looks.later(borrowed[borrowing], now.at)
-        there = (state[borrowing[of]] != OUT) | (look_at >= back[borrowing[of]])
-        of, look_at = of[there], look_at[there]
+        later = self.sent.later(borrowed[borrowing], now.at)
         day = np.where(borrowed == NEVER, NEVER, borrowed // max(many, 1))
-        return Rest(rota, day, borrowing[of], look_at)
+        return Rest(rota, day, later.of(borrowing[later.row], later.message))
 
     def _borrowed(self, now: Now, keys: Keys, draws: Draws, reps: int) -> Ints:
         """The row of ``past`` that each agent continues with in each repetition; NEVER where none is like today."""
@@ -238,13 +205,12 @@ def of_changes(
     length: int,
     reasons: Sequence[str],
     changes: tuple[Ints, Ints, Codes, Ints],
-    looks: Looks | None = None,
+    sent: Sent | None = None,
 ) -> Habits:
     """Habits from changes (row, µs since its day began, state, reason as its place in ``reasons``), by row, then time;
-    who is there as a day begins has a change at 0. Without ``looks`` nobody has read anything."""
+    who is there as a day begins has a change at 0. Without ``sent`` nothing was sent."""
     past = Rota.of_changes(days * len(agents), length, reasons, changes)
-    nothing = np.zeros(0, np.int64)
-    return Habits(tuple(agents), days, past, looks or Looks(nothing, nothing, nothing), _lengths(past))
+    return Habits(tuple(agents), days, past, sent or Sent.nothing(), _lengths(past))
 
 
 def _lengths(past: Rota) -> dict[str, Ints]:
@@ -253,7 +219,7 @@ def _lengths(past: Rota) -> dict[str, Ints]:
     return {name: np.sort(took[why == place]) for place, name in enumerate(past.reasons)}
 
 
-def of_rotas(agents: Sequence[str], rotas: Sequence[Rota], looks: Looks | None = None) -> Habits:
+def of_rotas(agents: Sequence[str], rotas: Sequence[Rota], sent: Sent | None = None) -> Habits:
     """Habits from days of the same agents that were drawn one by one."""
     many = len(agents)
     length = max((one.length for one in rotas), default=1)
@@ -266,4 +232,4 @@ def of_rotas(agents: Sequence[str], rotas: Sequence[Rota], looks: Looks | None =
         np.concatenate([nothing, *(one.reason for one in rotas)]),
     )
     reasons = rotas[0].reasons if rotas else ()
-    return of_changes(agents, len(rotas), length, reasons, changes, looks)
+    return of_changes(agents, len(rotas), length, reasons, changes, sent)

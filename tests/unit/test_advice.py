@@ -8,15 +8,17 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from coachsim import advice
-from coachsim.advice import Waiting, advise, expected, level, moments
+from coachsim import advice, anyway
+from coachsim.advice import advise, expected, level, moments
+from coachsim.anyway import Waiting
 from coachsim.days import HOUR, MINUTE
 from coachsim.evaluate import evaluate
 from coachsim.outcome import NEVER
 from coachsim.people import habits
 from coachsim.people.draws import keys
-from coachsim.people.habits import Looks, Now
+from coachsim.people.habits import Now
 from coachsim.people.rota import BREAK, IN, OUT
+from coachsim.people.sent import Sent
 from coachsim.plan import draw
 from coachsim.scenario import Attention, PlannedMessage, Policy, Scenario
 
@@ -56,8 +58,8 @@ def nothing(many=20):
     return Waiting(none, none, none.astype(np.int8), np.zeros(many, np.int64))
 
 
-def ask(of, at, *, waiting=None, attention=USUAL, **more):
-    return advise(of, at, keys(of.agents), waiting or nothing(len(of.agents)), attention, SHOWN, **more)
+def ask(of, at, *, waiting=None, attention=USUAL, policy=SHOWN, **more):
+    return advise(of, at, keys(of.agents), waiting or nothing(len(of.agents)), attention, policy, **more)
 
 
 def test_while_all_are_at_lunch_the_moment_after_it_is_better():
@@ -119,7 +121,7 @@ def test_nobody_reads_after_the_deadline_or_after_going_home():
 def test_what_is_unread_already_is_looked_at_soon_and_the_new_message_with_it():
     blind = USUAL.model_copy(update={"tau_s": 1e6})
     alone = ask(team(), now(11, IN), attention=blind).now
-    by_bell = np.full(20, advice.BELL, np.int8)
+    by_bell = np.full(20, anyway.BELL, np.int8)
     told_long_ago = Waiting(np.arange(20), np.full(20, 10 * HOUR), by_bell, np.zeros(20, np.int64))
     along = ask(team(), now(11, IN), attention=blind, waiting=told_long_ago).now
     assert along.read > alone.read
@@ -128,7 +130,7 @@ def test_what_is_unread_already_is_looked_at_soon_and_the_new_message_with_it():
 
 def test_a_toast_that_has_just_been_shown_makes_them_look_sooner_than_the_bell():
     just = np.full(20, 11 * HOUR - MINUTE // 6)
-    kinds = [np.full(20, kind, np.int8) for kind in (advice.BELL, advice.TOAST, advice.URGENT_TOAST)]
+    kinds = [np.full(20, kind, np.int8) for kind in (anyway.BELL, anyway.TOAST, anyway.URGENT_TOAST)]
     calm = USUAL.model_copy(update={"tau_s": 30.0})
     medians = [
         ask(
@@ -143,15 +145,20 @@ def test_a_toast_that_has_just_been_shown_makes_them_look_sooner_than_the_bell()
 def test_what_usually_comes_later_makes_them_look_too_but_not_before_it_comes():
     blind = USUAL.model_copy(update={"tau_s": 1e6, "bell_never": 1.0})
     of = team()
-    row = np.arange(10 * 20)
-    at_eleven = Looks.of(row, np.full(200, 11 * HOUR), np.full(200, round(11.1 * HOUR)))
-    usual = replace(of, looks=at_eleven)
-    assert ask(of, now(10, IN), attention=blind).now.read == 0
-    along = ask(usual, now(10, IN), attention=blind, by=12 * HOUR)
-    assert (along.now.read, along.now.low, along.now.median) == (1, 1, round(1.1 * HOUR))
+    # Each day at eleven all get something that they look at five minutes after; this one they would not notice.
+    at = np.full(10, 11 * HOUR)
+    at_eleven = Sent(np.arange(200), np.repeat(np.arange(10), 20), at, np.full(10, DAY), np.full(10, True))
+    usual, keen = (
+        replace(of, sent=at_eleven),
+        Policy.model_validate({"toast_seconds": 1e-9, "urgent_toast_seconds": 1e6}),
+    )
+    calm = blind.model_copy(update={"tau_s": 1e3, "open_median_s": 300.0, "open_sigma": 0.0, "occupancy": 0.0})
+    assert ask(of, now(10, IN), attention=calm, policy=keen).now.read == 0
+    along = ask(usual, now(10, IN), attention=calm, policy=keen, by=12 * HOUR)
+    assert (along.now.read, along.now.low, along.now.median) == (1, 1, HOUR + 5 * MINUTE)
     assert along.better is not None
     assert along.better.median < 0.25 * HOUR
-    assert ask(usual, now(11.2, IN), attention=blind).now.read == 0
+    assert ask(usual, now(11.2, IN), attention=calm, policy=keen).now.read == 0
 
 
 def test_an_interval_is_of_whole_recipients_and_holds_what_is_expected():

@@ -19,15 +19,16 @@ LAYERS = [
     {"when"},
     {"models", "settings", "faults", "intervals", "addresses", "light_httpx"},
     {"events", "outcome", "templates", "bundled", "wording"},
-    {"shelf"},
+    {"shelf", "people.looks", "people.sent"},
     {"state", "clock", "roster", "scenario", "tally", "spread"},
     {"audience", "people.attention", "variants", "people.rota", "sends"},
     {"people.shifts", "people.minds", "scheduling", "people.habits"},
+    {"anyway"},
     {"advice"},
     {"floor", "plan"},
     {"views", "engine", "evaluate"},
     {"log", "frames", "enact"},  # the log answers for a closed day in the shapes of views
-    {"commits"},
+    {"commits", "past_days"},
     {"host", "simulation"},
     {"keeping"},
     {"experiment"},
@@ -78,7 +79,7 @@ PURE |= {"templates", "shelf", "wording"}
 # A plan draws by key from its seed, and a player has the time that the plan gives it.
 PURE |= {part for part in LAYER_OF if part.startswith("people.")} | {"sends", "plan", "engine"}
 # What follows from a plan, and what is counted of it.
-PURE |= {"outcome", "evaluate", "enact", "tally", "intervals", "spread", "advice"}
+PURE |= {"outcome", "evaluate", "enact", "tally", "intervals", "spread", "anyway", "advice"}
 IMPURE = {"asyncio", "io", "logging", "os", "pathlib", "random", "secrets", "socket", "sys", "threading", "time"}
 
 

@@ -9,10 +9,10 @@ from scipy import stats
 
 from benchmarks.row_12_advice import now_of, waiting_of
 from coachsim.advice import advise
-from coachsim.adviser import habits_of
 from coachsim.days import HOUR, MINUTE
 from coachsim.evaluate import evaluate, outcome
 from coachsim.outcome import NEVER
+from coachsim.past_days import habits_of
 from coachsim.plan import draw
 from coachsim.scenario import PlannedMessage, Scenario
 

@@ -14,8 +14,9 @@ from coachsim.days import HOUR, MINUTE
 from coachsim.outcome import NEVER
 from coachsim.people import habits
 from coachsim.people.draws import Draws, keys
-from coachsim.people.habits import Looks, Now
+from coachsim.people.habits import Now
 from coachsim.people.rota import BREAK, IN, OUT
+from coachsim.people.sent import Sent
 from coachsim.plan import draw
 from coachsim.scenario import Scenario
 
@@ -143,24 +144,23 @@ def test_who_is_a_little_late_is_not_taken_as_absent_but_who_should_long_be_ther
     assert {*state_at(rest(of, now(9.4, [OUT])), 12).tolist()} == {OUT}
 
 
-def test_who_goes_on_as_on_a_day_looks_at_what_comes_later_when_they_did():
+def test_who_goes_on_as_on_a_day_is_sent_what_came_later_on_it():
     day = [one for who in ("ann", "bo") for n in (0, 1) for one in shift(who, n, 5, 13)]
-    hours = np.array([(0, 6, 7), (0, 9, 10), (0, 7.9, 10), (0, 7, 8.5), (3, 9, 11), (1, 9, NEVER)])
-    row, sent, read = hours.T
-    looks = Looks.of(
-        row.astype(np.int64), np.rint(sent * HOUR).astype(np.int64), np.where(read < 0, NEVER, read * HOUR)
-    )
-    assert (looks.at / HOUR).tolist() == [7, 8.5, 10, 11]
-    of = replace(made(["ann", "bo"], 2, day), looks=looks)
-    found = of.rest_of_day(now(8, [IN, IN], came=[5, 5]), keys(of.agents), Draws(tuple(range(40)), 0), 40)
-    # On the first day Ann looks at 10 at what came at 9 (at 8.5 it was something older), on the second Bo does at 11.
+    at = np.rint(np.array([6, 9, 10, 9.5]) * HOUR).astype(np.int64)
+    # Ann gets the first three on the first day, and Bo the last on the second.
+    sent = Sent(np.array([0, 0, 0, 3]), np.arange(4), at, at + HOUR, np.array([False, True, False, False]))
+    of = replace(made(["ann", "bo"], 2, day), sent=sent)
+    found = of.rest_of_day(now(9, [IN, IN], came=[5, 5]), keys(of.agents), Draws(tuple(range(40)), 0), 40)
     first = found.day.reshape(40, 2)[:, 0] == 0
     assert 0 < first.sum() < 40
-    assert found.look_row.tolist() == [2 * rep + (0 if one else 1) for rep, one in enumerate(first)]
-    assert (found.look_at / HOUR).tolist() == [10 if one else 11 for one in first]
-    # All of a repetition go on as on the same day, if they can; and of some of them the looks stay theirs.
+    # What was sent at this very moment is unread today already.
+    assert found.later.row.tolist() == [2 * rep + (0 if one else 1) for rep, one in enumerate(first)]
+    assert (found.later.at[found.later.message] / HOUR).tolist() == [10 if one else 9.5 for one in first]
+    # All of a repetition go on as on the same day, if they can; and what some of them were sent stays theirs.
     assert (found.day.reshape(40, 2)[:, 1] == found.day.reshape(40, 2)[:, 0]).all()
-    assert of.only(["bo"]).looks.row.tolist() == [1]
+    assert (of.only(["bo"]).sent.row.tolist(), of.only(["bo"]).sent.message.tolist()) == ([1], [3])
+    assert of.only(["bo", "ann"]).sent.row.tolist() == [1, 1, 1, 2]
+    assert of.only(["bo", "ann"]).sent.message.tolist() == [0, 1, 2, 3]
 
 
 WEEKDAY = Scenario.load("data/scenarios/weekday.toml")
