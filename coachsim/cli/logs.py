@@ -6,6 +6,7 @@ A log that a server has open is asked for through the server; any other is opene
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Callable
 from datetime import date
@@ -77,7 +78,10 @@ def _summary(arguments: argparse.Namespace) -> None:
         with source:
             log = MessageLog.of_part(Part(source, source.url, ("run", "all_days", "deliveries")), source.url)
     with log:
-        print("\n".join([*summary_lines(log, arguments.from_day, arguments.to_day), "", about_line(log, file)]))
+        lines = summary_lines(log, arguments.from_day, arguments.to_day)
+        print("\n".join([*lines, "", about_line(log, file)]))
+    if len(lines) == 2:  # the heading, and the line of all days
+        _say_why_nothing(arguments)
 
 
 def _export(arguments: argparse.Namespace) -> None:
@@ -97,6 +101,18 @@ def _export(arguments: argparse.Namespace) -> None:
             source.fetch(arguments.table, fetched, None)
             rows = export.place(fetched, out)
     print(f"{rows:,} {'row' if rows == 1 else 'rows'} of {arguments.table} written to {out}.")
+    if not rows:
+        _say_why_nothing(arguments)
+
+
+def _say_why_nothing(arguments: argparse.Namespace) -> None:
+    """A hint on standard error, where only some days were asked for: that days may have been removed."""
+    if arguments.from_day is not None or arguments.to_day is not None:
+        print(
+            "There is nothing of these days. 'coachsim log summary' lists the days that there are; those older than"
+            " retention_days have been removed, which 'coachsim audit --action retention' shows.",
+            file=sys.stderr,
+        )
 
 
 def server_of(arguments: argparse.Namespace) -> ServerSource | None:

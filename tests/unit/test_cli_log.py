@@ -47,13 +47,26 @@ def test_the_summary_of_some_days_and_of_none(data, capsys):
         ["all", "4", "8"],
     ]
     assert main(["log", "summary", "--data", str(data), "--from", "2030-01-01"]) == 0
-    assert capsys.readouterr().out.splitlines()[1].split() == ["all", "0", "0", "0", "(–)", "0", "(–)", "0", "(–)"]
+    said = capsys.readouterr()
+    assert said.out.splitlines()[1].split() == ["all", "0", "0", "0", "(–)", "0", "(–)", "0", "(–)"]
+    assert "nothing of these days" in said.err and "retention_days" in said.err
+
+
+def test_an_export_of_days_that_are_not_there_says_so(data, tmp_path, capsys):
+    ask = ["log", "export", "--data", str(data), "--to"]
+    assert main([*ask, "2026-01-01", str(tmp_path / "none.csv")]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("0 rows of deliveries") and "nothing of these days" in said.err
+    assert main([*ask, FIRST, str(tmp_path / "some.csv")]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_an_empty_log_has_a_summary(tmp_path, capsys):
     LogWriter.open(tmp_path / "log.duckdb").close()
     assert main(["log", "summary", "--data", str(tmp_path)]) == 0
-    assert ", empty. " in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert ", empty. " in said.out
+    assert said.err == ""
 
 
 @pytest.mark.parametrize("table", TABLES)
