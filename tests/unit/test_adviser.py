@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+import cProfile
+import threading
 from dataclasses import replace
 from datetime import timedelta
 
@@ -164,29 +165,29 @@ async def test_what_each_was_sent_today_is_counted_and_who_is_beyond_the_level(h
     assert said["attention"] == {"source": "learned", "stands_on": "learned from 9 deliveries"}
 
 
-async def test_what_is_unread_is_gone_through_beside_the_servers_loop_however_much_it_is(host):
-    """The loop makes as many calls for an advice on twenty unread messages of each as on two."""
+async def test_what_is_unread_is_gone_through_beside_the_servers_loop_however_much_it_is(host, monkeypatch):
+    """Taking it makes as many calls for twenty unread messages of each as for one; the rest is another thread's."""
     adviser, ids = Adviser(host), [agent.agent_id for agent in AGENTS if agent.active]
+    read_in = []
+    waiting = Unread.waiting
+
+    def watched(self, at, began_at):
+        read_in.append(threading.current_thread())
+        return waiting(self, at, began_at)
+
+    monkeypatch.setattr(Unread, "waiting", watched)
     calls = []
-    for many in (2, 20):
-        for number in range(many // 2 if many == 2 else many - 2):
-            await host.do(Floor.send, draft(f"{many} {number}", *ids), actor="sup")
-        await adviser.advise(ids, urgent=False, by=None)  # what is looked up once only
-        count = 0
-
-        def counted(_frame, event, _argument):
-            nonlocal count
-            count += event in ("call", "c_call")
-
-        before = sys.getprofile()
-        sys.setprofile(counted)
-        try:
-            await adviser.advise(ids, urgent=False, by=None)
-        finally:
-            sys.setprofile(before)
-        calls.append(count)
-    assert len(host.floor.agents[ids[0]].unread) == 19
-    assert abs(calls[1] - calls[0]) < 18
+    for many in (1, 20):
+        while len(host.floor.agents[ids[0]].unread) < many:
+            await host.do(Floor.send, draft(f"{many} {len(host.floor.messages)}", *ids), actor="sup")
+        floor = host.floor
+        profile = cProfile.Profile()
+        taken = profile.runcall(Unread.of, floor, [floor.agents[agent_id] for agent_id in ids])
+        assert [len(some) for some in taken.deliveries] == [many] * len(ids)
+        calls.append(sum(row.callcount for row in profile.getstats()))
+        await adviser.advise(ids, urgent=False, by=None)
+    assert calls[0] == calls[1]
+    assert len(read_in) == 2 and threading.current_thread() not in read_in
 
 
 async def test_an_advice_knows_what_was_unread_when_it_was_asked_for_and_nothing_of_after(host, clock):
