@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from coachsim import Scenario, advice, anyway
-from coachsim.anyway import Waiting
+from coachsim import Scenario, advice
+from coachsim.anyway import Waiting, prompts
 from coachsim.days import HOUR, MINUTE
 from coachsim.evaluate import evaluate
 from coachsim.intervals import mean_interval, paired_interval
@@ -141,12 +141,11 @@ def waiting_of(so_far: Outcome, real: Days, place: np.ndarray, at: int) -> Waiti
     number[place] = np.arange(len(place))
     those = np.flatnonzero(unread & (number[so_far.agent] != NEVER))
     told = so_far.notified_at[those]
-    toast = np.where(urgent[so_far.message[those]], anyway.URGENT_TOAST, anyway.TOAST)
     earlier = np.bincount(so_far.agent[sent], minlength=len(so_far.agents))
     return Waiting(
         agent=number[so_far.agent[those]],
         told=np.where((told == NEVER) | (told > at), NEVER, told - began_at),
-        prompt=np.where(so_far.toast_at[those] == NEVER, anyway.BELL, toast).astype(np.int8),
+        prompt=prompts(so_far.toast_at[those] != NEVER, urgent[so_far.message[those]]),
         earlier=earlier[place],
     )
 

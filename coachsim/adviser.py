@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from coachsim import advice, anyway, past_days
+from coachsim import advice, past_days
 from coachsim.advice import Advice, Prospect
-from coachsim.anyway import Waiting
+from coachsim.anyway import Waiting, prompts
 from coachsim.days import SECOND, to_iso
 from coachsim.errors import CoachsimError
 from coachsim.events import DayBegan, Event
@@ -75,7 +75,7 @@ class Unread:
         return Waiting(
             agent=np.repeat(np.arange(len(self.deliveries)), [len(some) for some in self.deliveries]),
             told=moments(one.notified_at for one in unread),
-            prompt=np.where(toasted, np.where(urgent, anyway.URGENT_TOAST, anyway.TOAST), anyway.BELL).astype(np.int8),
+            prompt=prompts(toasted, urgent),
             earlier=np.array(self.earlier, np.int64),
         )
 

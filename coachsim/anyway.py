@@ -26,6 +26,11 @@ _POOL = 4_096  # delays drawn beforehand of each kind, to take from
 Bools = NDArray[np.bool_]
 
 
+def prompts(toasted: Bools, urgent: Bools) -> Codes:
+    """By what each delivery's agent was told of it: BELL, or one of the toasts where it was ``toasted``."""
+    return np.where(toasted, np.where(urgent, URGENT_TOAST, TOAST), BELL).astype(np.int8)
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """What is unread already, a place for each delivery: whose (``agent``, counted in their order), ``told`` when they
@@ -88,7 +93,7 @@ def looks_anyway(rest: Rest, now: Now, waiting: Waiting, sampler: Sampler, draws
     state, login = rest.rota.told(row, np.full(len(row), now.at))
     # On a break one is there and has been told; who is out is told when they come.
     start = np.where((state == BREAK) & (waiting.told[one] != NEVER), now.at, login)
-    prompts = rest.rota.after(row, np.maximum(start, now.at), np.where(start == NEVER, NEVER, delay))
+    unread_will = rest.rota.after(row, np.maximum(start, now.at), np.where(start == NEVER, NEVER, delay))
 
     sent_at = later.at[later.message]
     agent = later.row % max(many, 1)
@@ -104,7 +109,7 @@ def looks_anyway(rest: Rest, now: Now, waiting: Waiting, sampler: Sampler, draws
     order = np.argsort(rows, kind="stable")
     rows, sent = rows[order], np.concatenate([np.full(len(row), now.at), sent_at])[order]
     night = rest.rota.length
-    look = looks(night, rows, sent, np.concatenate([prompts, will])[order])
+    look = looks(night, rows, sent, np.concatenate([unread_will, will])[order])
     new = np.append(True, (rows[1:] != rows[:-1]) | (look[1:] != look[:-1]))[: len(rows)] & (look < night)
     return Anyway(rows[new], look[new], later.row, sent_at)
 

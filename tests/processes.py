@@ -39,7 +39,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def listening(pid: int) -> set[str]:
+def listens_at(pid: int) -> set[str]:
     """The TCP addresses at which a process listens, as Linux writes them."""
     inodes = {Path(link).readlink().name for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
     rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]

@@ -14,7 +14,7 @@ import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
-from tests.processes import alive, descendants, kernels_of, listening
+from tests.processes import alive, descendants, kernels_of, listens_at
 from tests.server.desks import PAGE, Door, eventually
 from tests.serving import DEADLINE_S, add_everybody, serve, until
 
@@ -67,7 +67,7 @@ def test_a_kernels_lines_are_no_ports_that_all_the_machine_can_reach(
             assert browser.get(PAGE, timeout=60).status_code == 200
         (kernel,) = kernels_of(served.process.pid)
         # At one port ipykernel waits for what processes below it print; the lines of a kernel are five.
-        assert len(listening(kernel)) == (6 if long else 1)
+        assert len(listens_at(kernel)) == (6 if long else 1)
 
 
 async def test_each_page_of_the_desk_is_for_its_roles(door: Door):

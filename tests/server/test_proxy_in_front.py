@@ -105,6 +105,17 @@ def front(
         process.wait(DEADLINE_S)
 
 
+def comes_at_once(sender: httpx.Client, a1: httpx.Client) -> None:
+    """What is sent from one browser comes to the agent a1's stream one by one: nothing in between holds it back."""
+    assert a1.put("/api/agents/a1/state", json={"state": "logged_in"}).status_code == 200
+    with listening(a1) as frames:
+        assert next(frames)[1] == "heartbeat"
+        for number in range(3):
+            message = {"audience": {"agents": ["a1"]}, "body": f"number {number}", "request_id": str(number)}
+            assert sender.post("/api/messages", json=message).status_code == 201
+            assert next_frame(frames, "message")[2]["body"] == f"number {number}"
+
+
 def accepts(port: int) -> bool:
     with socket.socket() as tried:
         return tried.connect_ex(("127.0.0.1", port)) == 0
@@ -135,13 +146,7 @@ def test_a_proxy_with_tls_in_front(kind: str, repository: Path, tmp_path: Path, 
 
         # Sent from one browser, it comes to the other one's stream at once.
         assert proxy.sign_in(ann, "a1").status_code == 303
-        assert ann.put("/api/agents/a1/state", json={"state": "logged_in"}).status_code == 200
-        with listening(ann) as frames:
-            assert next(frames)[1] == "heartbeat"
-            for number in range(3):
-                message = {"audience": {"agents": ["a1"]}, "body": f"number {number}", "request_id": str(number)}
-                assert sup.post("/api/messages", json=message).status_code == 201
-                assert next_frame(frames, "message")[2]["body"] == f"number {number}"
+        comes_at_once(sup, ann)
 
         # Nobody is near: who is asked from is the client, not the proxy.
         with proxy.client() as anybody:

@@ -16,8 +16,8 @@ from tornado.web import create_signed_value
 from coachsim.server.site import cookie_secret
 from tests.processes import descendants
 from tests.server.desks import KERNEL, PAGE
-from tests.server.test_proxy_in_front import PROXIES, asks_its_kernel, certificate, front
-from tests.serving import Served, add_account, add_everybody, listening, make_ticket, next_frame, serve
+from tests.server.test_proxy_in_front import PROXIES, asks_its_kernel, certificate, comes_at_once, front
+from tests.serving import Served, add_account, add_everybody, make_ticket, serve
 
 __all__ = ["certificate"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -111,15 +111,9 @@ def test_oauth2_proxy_signs_people_in(
             out = kim.post("/logout")
             assert (out.status_code, out.headers["Location"]) == (303, "/oauth2/sign_out")
             assert kim.get("/oauth2/sign_out").text == "the sign-on: /oauth2/sign_out"
-            # The stream goes through unbuffered: what is sent comes at once.
-            with proxy.client(cookies={"_oauth2_proxy": "a1"}) as ann, listening(ann) as frames:
+            with proxy.client(cookies={"_oauth2_proxy": "a1"}) as ann:
                 ann.headers["X-XSRFToken"] = ann.get("/").cookies["_xsrf"]
-                assert ann.put("/api/agents/a1/state", json={"state": "logged_in"}).status_code == 200
-                assert next(frames)[1] == "heartbeat"
-                for number in range(3):
-                    message = {"audience": {"agents": ["a1"]}, "body": f"number {number}", "request_id": str(number)}
-                    assert kim.post("/api/messages", json=message).status_code == 201
-                    assert next_frame(frames, "message")[2]["body"] == f"number {number}"
+                comes_at_once(kim, ann)
         with proxy.client() as nobody:
             for headers in ({}, forged):
                 assert nobody.get("/api/me", headers=headers).status_code == 401
