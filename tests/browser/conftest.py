@@ -51,7 +51,7 @@ class PageLog:
 
     def _said(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            self.complaints.append(f"{message.type}: {message.text}")
+            self.complaints.append(f"{message.type}: {message.text} ({message.location.get('url')})")
 
     def _asked(self, request: Request, host: str) -> None:
         self.requests.append(request.url)

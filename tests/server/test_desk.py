@@ -14,6 +14,7 @@ import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
+from coachsim.server.comings import NOT_RECOGNISED
 from tests.processes import alive, descendants, kernels_of, listens_at
 from tests.server.desks import PAGE, Door, eventually
 from tests.serving import DEADLINE_S, add_everybody, serve, until
@@ -68,6 +69,30 @@ def test_a_kernels_lines_are_no_ports_that_all_the_machine_can_reach(
         (kernel,) = kernels_of(served.process.pid)
         # At one port ipykernel waits for what processes below it print; the lines of a kernel are five.
         assert len(listens_at(kernel)) == (6 if long else 1)
+
+
+async def test_a_page_that_is_left_by_signing_out_is_no_stranger(door: Door):
+    async with door.browser("sup") as sup, httpx.AsyncClient(base_url=door.server.url, timeout=DEADLINE_S) as stranger:
+        kernel, _ = await door.render(sup)
+        address = f"/desk/voila/api/shutdown/{kernel}"
+        cookies = dict(sup.cookies)
+        assert (await sup.post("/logout", data={"_xsrf": "of-this-browser"})).status_code == 303
+        # Said by the page before it knew of that; a browser sends the two side by side.
+        leaving = httpx.AsyncClient(base_url=door.server.url, cookies=cookies, timeout=DEADLINE_S)
+        async with leaving:
+            assert (await leaving.post(address)).status_code == 204
+            assert (await leaving.delete(f"/desk/api/kernels/{kernel}")).status_code == 401
+        assert (await stranger.post(address)).status_code == 401
+        stranger.cookies.set("coachsim_session", cookies["coachsim_session"][:-4] + "0000")
+        assert (await stranger.post(address)).status_code == 401
+        site = door.server.site
+        site.comings.write()
+        rows = site.store.rows("SELECT subject, times FROM coming WHERE action = ? ORDER BY subject", NOT_RECOGNISED)
+        kernels = "/desk/api/kernels/{kernel}"
+        assert [tuple(row) for row in rows] == [
+            (f"cookie at DELETE {kernels}", 1),
+            ("cookie at POST /desk/voila/api/shutdown/{kernel}", 1),
+        ]
 
 
 async def test_each_page_of_the_desk_is_for_its_roles(door: Door):
