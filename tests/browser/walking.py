@@ -297,7 +297,10 @@ async def confirm(page: Page, title: str) -> None:
     """The dialog says this, and gets OK."""
     dialog = page.get_by_role("dialog", name=title)
     await button(dialog, "OK").click()
-    await expect(dialog).to_have_count(0)
+    try:
+        await expect(dialog).to_have_count(0)
+    except AssertionError as stays:
+        raise AssertionError(f"The dialog stays, and says: {await dialog.inner_text()}") from stays
 
 
 async def tell(page: Page, agent: Agent, body: str) -> None:
