@@ -1,4 +1,4 @@
-// Toasts: bottom right, three at once, the rest waits its turn. Showing one is reported; missing one is not reading.
+// Toasts: bottom right, three at once, others wait. Showing one is reported; missing it is not reading.
 
 import { clock, count, el, visible } from "./dom.js";
 
@@ -25,7 +25,7 @@ export class Toasts {
 		setInterval(() => this.#tick(), STEP);
 	}
 
-	/** A message that has just come. */
+	/** A message that came. */
 	message({ message_id: key, sender, sent_at: sentAt, body, priority, ack_required: ack }) {
 		const urgent = priority === "urgent";
 		const mark = urgent ? "urgent" : ack && "asks you to confirm";
@@ -96,8 +96,8 @@ export class Toasts {
 			head, toast.body,
 			el("div", { class: "row" }, button("Open", () => this.#open(toast)), button("Dismiss", () => this.#dismiss(toast))));
 		this.#shown = [...this.#shown, toast];
-		this.#root.append(toast.node);
-		// Screen readers announce what changes inside a region that is there already.
+		this.#root.prepend(toast.node); // the others stay under the pointer
+		// Screen readers announce changes inside a region that is there.
 		setTimeout(() => {
 			head.append(el("bdi", { text: from }), at ?? "", el("strong", { text: mark ? ` · ${mark}` : "" }));
 			this.#fill(toast, toast.text);

@@ -172,6 +172,21 @@ async def test_dismissing_a_toast_is_not_reading(rig, page):
     assert rig.delivery(message).read_at is None
 
 
+async def test_a_toast_stays_under_the_pointer_when_another_comes(rig, page):
+    first = await rig.send("About to be dismissed")
+    dismiss = toast(page, "About to be dismissed").get_by_role("button", name="Dismiss")
+    await until(lambda: rig.delivery(first).toast_at)
+    await dismiss.hover()  # once it has slid into its place
+    before = await dismiss.bounding_box()
+    await rig.send("Came meanwhile, and is a good deal longer. " * 4)
+    await expect(toast(page, "Came meanwhile")).to_be_visible()
+    assert await dismiss.bounding_box() == before
+    await page.mouse.down()
+    await page.mouse.up()
+    await expect(toast(page, "About to be dismissed")).to_have_count(0)
+    await expect(toast(page, "Came meanwhile")).to_be_visible()
+
+
 @pytest.mark.parametrize("rig", [5], indirect=True)
 async def test_three_toasts_at_once_and_urgent_ones_stay_and_go_first(rig, page):
     for text in ("one", "two", "three", "four"):
