@@ -236,7 +236,7 @@ function connect(agentId) {
 		async refused() {
 			try {
 				const me = await api.get("/api/me");
-				if (!api.seat && me.agent_id !== agentId) location.reload(); // someone else has signed in, in this browser
+				if (!api.seat && me.agent_id !== agentId) { ended = true; location.reload(); } // someone else signed in
 				await takeSeat();
 			} catch (error) {
 				if (error.status === 401 || (api.seat && !error.temporary)) signedOut(error);

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime, timedelta
 
 import pandas
 import pytest
 import pytest_asyncio
-from playwright.async_api import expect
+from playwright.async_api import Error, Route, expect
 
 import coachsim
 from coachsim.clock import JUMP
@@ -36,6 +37,7 @@ from tests.processes import alive
 pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(600)]
 EWAN, NAOMI = "a001", "a002"
 CUT_S = 10
+SLOW_S = 8  # more than twice as long as a page that seeks its kernel waits before it asks again
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -116,11 +118,21 @@ async def test_a_server_that_is_started_again_finds_its_pages_again(walk, page_l
     await until(lambda: not any(alive(pid) for pid in kernels), "the kernels are gone with the server")
     await expect(sup.get_by_role("status", name="Connection")).not_to_have_text("live")
     await expect(sup.get_by_role("textbox", name="Message", exact=True)).to_have_value("Half a thought")
+    begun = []
+
+    async def slowly(route: Route) -> None:
+        begun.append(route.request.url)
+        await asyncio.sleep(SLOW_S)
+        with contextlib.suppress(Error):  # given up, for another of its kind
+            await route.continue_()
+
+    await sup.route("**/render/coaching.ipynb", slowly)
     await walk.start(port=port)
 
     await expect(ewan.get_by_text("Offline: reconnecting…")).to_have_count(0)
     await expect(ewan.get_by_label("Notes")).to_have_value("kept")
     await is_live(sup)  # by itself
+    assert len(begun) == 1
     await expect(card(sup, "Before.")).to_have_count(1)
     await expect(sup.get_by_role("textbox", name="Message", exact=True)).to_have_value("Half a thought")
     await button(sup, f"Send to {person.name}").click()
