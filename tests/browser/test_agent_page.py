@@ -2,123 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import Page, expect
 
 from coachsim.floor import Floor
-from coachsim.models import Agent, AgentState, Audience, Delivery, Draft, Priority
-from coachsim.server.accounts import Account, hash_password
-from coachsim.server.app import Server
-from coachsim.server.site import Options
+from coachsim.models import AgentState, Audience, Draft
+from tests.browser.agent_rig import DANA, page, rig, toast, until
 from tests.browser.setting_clocks import clock_to_set
 from tests.browser.walking import LINE_DOWN, choose, log_in
-from tests.serving import port_to_keep
 
+__all__ = ["page", "rig"]
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 IN, BREAK, OUT = AgentState.LOGGED_IN, AgentState.BREAK, AgentState.LOGGED_OUT
-DANA = "a001"
 OFFLINE = re.compile(r"Offline: reconnecting… what you see is from \d\d:\d\d")
-PASSWORD = "correct horse battery"
 WEB = Path(__file__).parents[2] / "coachsim" / "web"
-_requests = itertools.count()
-
-
-class Rig:
-    """A server with two agents, and a browser in which one of them is signed in."""
-
-    def __init__(self, server: Server, data_dir: Path, context: BrowserContext) -> None:
-        self.server = server
-        self.data_dir = data_dir
-        self.context = context
-
-    @property
-    def floor(self) -> Floor:
-        return self.server.site.host.floor
-
-    async def open(self, path: str = "/agent") -> Page:
-        """The agent's page, signed in."""
-        page = await self.context.new_page()
-        await page.goto(self.server.url + path)
-        if "/login" in page.url:
-            await page.get_by_label("Name").fill(DANA)
-            await page.get_by_label("Password").fill(PASSWORD)
-            await page.get_by_role("button", name="Sign in").click()
-        await expect(page.get_by_text("Dana Reyes · Blue")).to_be_visible()
-        await until(lambda: self.floor.agents[DANA].connected)
-        return page
-
-    async def send(self, body: str, *, urgent: bool = False, ack: bool = False, expires_in: float | None = None) -> int:
-        """Sends to Dana; gives the message_id."""
-        host = self.server.site.host
-        draft = Draft(
-            Audience(agents=(DANA,)),
-            body,
-            request_id=f"r{next(_requests)}",
-            priority=Priority.URGENT if urgent else Priority.NORMAL,
-            ack_required=ack,
-            expires_at=host.now() + int(expires_in * 1e6) if expires_in else None,
-        )
-        await host.do(Floor.send, draft, actor="J. Kelly")
-        return max(self.floor.messages)
-
-    async def set_state(self, state: AgentState) -> None:
-        """As the telephony would."""
-        if self.floor.agents[DANA].state is not state:
-            await self.server.site.host.do(Floor.set_state, DANA, state, actor="telephony")
-
-    def delivery(self, message_id: int) -> Delivery:
-        return self.floor.messages[message_id].deliveries[DANA]
-
-    async def restart(self) -> None:
-        """The same floor on the same port, once it has stopped."""
-        port = int(self.server.url.rsplit(":", 1)[1])
-        self.server = await Server.start(Options(self.data_dir, port=port, desk=False))
-
-
-async def until(holds: Callable[[], object], seconds: float = 60) -> None:
-    """Waits for a condition of the server's."""
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.02)
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def rig(request, tmp_path, browser, page_log):
-    """A parameter is how many seconds a toast stays; without one it stays until the test has seen to it."""
-    seconds = getattr(request, "param", 120)
-    settings = f'toast_seconds = {seconds}\ntime_zone = "Europe/London"\n'
-    (tmp_path / "settings.toml").write_text(settings, encoding="utf-8")
-    server = await Server.start(Options(tmp_path, port=port_to_keep(), desk=False))
-    agents = [Agent(DANA, "Dana Reyes", "Blue"), Agent("a002", "Eoin Mensah", "Blue")]
-    await server.site.host.do(Floor.set_agents, agents, actor="admin")
-    server.site.accounts.add(Account(DANA, frozenset({"agent"}), None, DANA), hash_password(PASSWORD), actor="test")
-    context = await browser.new_context(viewport={"width": 1100, "height": 620}, locale="en-GB")
-    context.set_default_timeout(60_000)
-    page_log.watch(context)
-    rig = Rig(server, tmp_path, context)
-    yield rig
-    await context.close()
-    await rig.server.stop()
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def page(rig) -> Page:
-    """Dana's page, logged in to the floor."""
-    page = await rig.open()
-    await log_in(page)
-    return page
-
-
-def toast(page: Page, text: str):
-    return page.get_by_role("status").filter(has_text=text)
 
 
 async def set_hidden(page: Page, hidden: bool) -> None:
@@ -150,70 +51,6 @@ async def test_log_in_says_what_waited_and_that_notifies_but_is_no_toast_of_the_
     await expect(page.locator("#badge")).to_have_text("2")
     assert rig.delivery(first).notified_at is not None
     assert rig.delivery(first).toast_at is None
-
-
-@pytest.mark.parametrize("rig", [5], indirect=True)
-async def test_a_toast_shows_sender_and_text_is_reported_and_goes_unread(rig, page):
-    message = await rig.send("Please mention the renewal offer.")
-    shown = toast(page, "Please mention the renewal offer.")
-    await expect(shown).to_contain_text("J. Kelly")
-    await until(lambda: rig.delivery(message).toast_at)
-    await expect(shown).to_be_hidden()
-    await expect(page.get_by_role("button", name="Status menu, 1 unread message")).to_be_visible()
-    assert rig.delivery(message).read_at is None
-
-
-async def test_dismissing_a_toast_is_not_reading(rig, page):
-    message = await rig.send("Wrap up, please.")
-    await toast(page, "Wrap up").get_by_role("button", name="Dismiss").click()
-    await expect(toast(page, "Wrap up")).to_have_count(0)
-    await until(lambda: rig.delivery(message).toast_at)
-    await expect(page.locator("#badge")).to_have_text("1")
-    assert rig.delivery(message).read_at is None
-
-
-async def test_a_toast_stays_under_the_pointer_when_another_comes(rig, page):
-    first = await rig.send("About to be dismissed")
-    dismiss = toast(page, "About to be dismissed").get_by_role("button", name="Dismiss")
-    await until(lambda: rig.delivery(first).toast_at)
-    await dismiss.hover()  # once it has slid into its place
-    before = await dismiss.bounding_box()
-    await rig.send("Came meanwhile, and is a good deal longer. " * 4)
-    await expect(toast(page, "Came meanwhile")).to_be_visible()
-    assert await dismiss.bounding_box() == before
-    await page.mouse.down()
-    await page.mouse.up()
-    await expect(toast(page, "About to be dismissed")).to_have_count(0)
-    await expect(toast(page, "Came meanwhile")).to_be_visible()
-
-
-@pytest.mark.parametrize("rig", [5], indirect=True)
-async def test_three_toasts_at_once_and_urgent_ones_stay_and_go_first(rig, page):
-    for text in ("one", "two", "three", "four"):
-        await rig.send(text)
-    await expect(page.locator(".toast")).to_have_count(3)
-    await rig.send("Fire alarm", urgent=True)
-    alert = page.get_by_role("alert").filter(has_text="Fire alarm")
-    await expect(alert).to_be_visible()
-    await expect(toast(page, "four")).to_be_visible()
-    await expect(page.get_by_role("status")).to_have_count(0)
-    await expect(alert).to_be_visible()
-    await alert.get_by_role("button", name="Dismiss").click()
-    await expect(alert).to_have_count(0)
-
-
-@pytest.mark.parametrize("rig", [5], indirect=True)
-async def test_pointer_or_focus_holds_a_toast(rig, page):
-    await rig.send("hold me")
-    await toast(page, "hold me").hover()
-    await asyncio.sleep(5.6)  # longer than a toast lasts: it is the time itself that is tested
-    await expect(toast(page, "hold me")).to_be_visible()
-    await toast(page, "hold me").get_by_role("button", name="Open").focus()
-    await page.mouse.move(5, 300)
-    await asyncio.sleep(5.6)
-    await expect(toast(page, "hold me")).to_be_visible()
-    await page.keyboard.press("Escape")
-    await expect(toast(page, "hold me")).to_have_count(0)
 
 
 async def test_the_dialog_reads_grows_and_leaves_the_work_alone(rig, page):
