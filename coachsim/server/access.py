@@ -175,6 +175,8 @@ class DeskAddress:
 
 
 _PARTS = {"{kernel}": r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "{template}": r"[a-z]+", "{file}": r".+"}
+#: Where a page that is left says so: its kernel is no longer needed.
+LEAVING = DeskAddress("POST", "voila/api/shutdown/{kernel}")
 DESK = (
     *(DeskAddress("GET HEAD", f"voila/render/{page}.ipynb", page) for page in PAGES),
     DeskAddress("GET HEAD", "voila/static/{file}"),
@@ -183,7 +185,7 @@ DESK = (
     DeskAddress("GET HEAD", "voila/api/themes/{file}"),
     DeskAddress("GET DELETE", "api/kernels/{kernel}"),
     DeskAddress("GET", "api/kernels/{kernel}/channels"),
-    DeskAddress("POST", "voila/api/shutdown/{kernel}"),
+    LEAVING,
 )
 
 

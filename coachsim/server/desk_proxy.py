@@ -9,7 +9,7 @@ from jupyter_server_proxy.handlers import NamedLocalProxyHandler
 from tornado import httpclient, httputil, web
 from tornado.ioloop import IOLoop
 
-from coachsim.server.access import desk_roles
+from coachsim.server.access import LEAVING, desk_roles
 from coachsim.server.base import HEADERS, Refusal, check_cross_site, check_host, check_rate, explained, sign_in_address
 from coachsim.server.desk import AnyDesk
 from coachsim.server.identity import identify, session_cookie, session_of, shown_by
@@ -25,7 +25,6 @@ _PASSED_ON = ("Accept", "Accept-Language", "Content-Type", "Host", "If-Modified-
 _PASSED_ON_WS = ("Sec-Websocket-Protocol", "Sec-Websocket-Version")
 _PASSED_BACK = ("Accept-Ranges", "Cache-Control", "Content-Range", "Content-Type", "Etag", "Last-Modified")
 _GRACE_S = 5.0
-_LEAVING = "voila/api/shutdown/"  # a page that is left says so there
 
 
 class DeskProxy(NamedLocalProxyHandler):
@@ -78,7 +77,7 @@ class DeskProxy(NamedLocalProxyHandler):
                 self.redirect(sign_in_address(self))
                 return
             known = shown_by(self) == "cookie" and session_cookie(self) is not None
-            if known and self.request.method == "POST" and path.startswith(_LEAVING):
+            if known and LEAVING.matches(self.request.method or "", path):
                 # Who signs out leaves the page, and what it says in leaving may come second. Nothing is done: its
                 # kernel ends for want of a page. Refused, it would be put down as a stranger's.
                 self.set_status(204)
