@@ -6,10 +6,11 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing import get_context, parent_process
 from threading import Thread
 from types import ModuleType
@@ -94,23 +95,35 @@ class _Processes:
         self._pool = pool
         self._variants = variants
         self.hands = hands
-        self._waiting: dict[Future[Tally], Task] = {}
+        self._given: dict[Future[Tally], Task] = {}
 
     def counted(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Tally]]:
-        self._waiting = {}
-        with _explained(), _main_left_alone():
-            for task in tasks:
-                self._waiting[self._pool.submit(self._variants[task.variant].counted, task.seeds)] = task
-        return self._done(self._waiting)
+        self._given = {}
+        self._given = {}
+        left = iter(tasks)
+        with _explained():
+            # One for each to count and one to go on with. The pool is never given what it would have to give back: one
+            # that loses a process waits for ever if any of its tasks was cancelled (Python 3.11).
+            waiting = self._give(islice(left, 2 * self.hands))
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                waiting |= self._give(islice(left, len(done)))
+                for each in done:
+                    yield self._given[each], each.result()
 
     def begun(self) -> Iterator[tuple[Task, Tally]]:
-        # Backwards: what is dropped first must not let the next one begin.
-        return self._done([future for future in reversed(self._waiting) if not future.cancel()])
-
-    def _done(self, futures: Iterable[Future[Tally]]) -> Iterator[tuple[Task, Tally]]:
         with _explained():
-            for done in as_completed(futures):
-                yield self._waiting[done], done.result()
+            for done in as_completed(self._given):
+                yield self._given[done], done.result()
+
+    def _give(self, tasks: Iterable[Task]) -> set[Future[Tally]]:
+        given = set()
+        with _main_left_alone(), _deaf_to_ctrl_c():
+            for task in tasks:
+                future = self._pool.submit(self._variants[task.variant].counted, task.seeds)
+                self._given[future] = task
+                given.add(future)
+        return given
 
 
 @contextmanager
@@ -136,7 +149,6 @@ def local_processes(variants: Sequence[Variant], hands: int) -> Iterator[Workers
 
 
 def _depend_on_the_parent() -> None:
-    # Ctrl-C reaches every process of the terminal, and a notebook's interrupt every process of the kernel's group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A worker waits for tasks on a pipe that it holds open itself: it would never hear that its parent was killed.
     Thread(target=_end_with_the_parent, daemon=True).start()
@@ -147,6 +159,23 @@ def _end_with_the_parent() -> None:
     if parent is not None:
         parent.join()
     os._exit(1)
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes that start meanwhile do not hear Ctrl-C, which is for their parent alone.
+
+    It reaches every process of the terminal, and a notebook's interrupt every process of the kernel's group. A process
+    can say that it ignores it only once it runs Python, and ended by it before that, it would be taken for lost.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -204,9 +206,40 @@ def test_a_worker_that_dies_is_one_sentence_and_leaves_no_process() -> None:
     assert multiprocessing.active_children() == []
 
 
+class DoomedOnWord:
+    """A variant whose first day is counted at once; counting another ends the process as soon as the file is there."""
+
+    def __init__(self, word: Path, known: Tally) -> None:
+        self.word = word
+        self.known = known
+
+    def counted(self, seeds: Sequence[int]) -> Tally:
+        if seeds[0] == 0:
+            return self.known
+        while not self.word.exists():
+            time.sleep(0.01)
+        os._exit(1)
+
+
+def test_a_worker_that_dies_after_an_interruption_is_one_sentence_too(tmp_path: Path) -> None:
+    word = tmp_path / "word"
+    doomed = cast(Variant, DoomedOnWord(word, Variant(usual(), tuple(floor_of(usual()))).counted([0])))
+    with pytest.raises(WorkersLost, match="ended without an answer"), local_processes([doomed], 2) as workers:
+        counted = workers.counted([Task(0, start, (start,)) for start in range(20)])
+        assert next(counted)[0].start == 0
+        begun = workers.begun()
+        word.touch()
+        list(begun)
+    assert multiprocessing.active_children() == []
+
+
 # Whoever starts the tests in the background hands down that Ctrl+C is not heard.
 SCRIPT = """
+import os
 import signal
+import threading
+import time
+from pathlib import Path
 
 from coachsim import Scenario, compare
 from coachsim.scenario import Scenario
@@ -214,36 +247,61 @@ from coachsim.scenario import Scenario
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def look_at_processes():
+    children = Path(f"/proc/{{os.getpid()}}/task/{{os.getpid()}}/children")
+    while len(children.read_text().split()) < 3:  # multiprocessing has one of its own
+        time.sleep(0.001)
+    print("starting", flush=True)
+
+
 def told(done, total):
     if done > 20:
+        looking.join()  # or the two would print at once
         print("counting", flush=True)
 
+
+looking = threading.Thread(target=look_at_processes, daemon=True)
+looking.start()
 one = Scenario.load({path!r})
 table = compare(one, replications={replications}, processes=2, progress=told)
 print("done", table.attrs["interrupted"], len(table.attrs["seeds"]), flush=True)
 """
 
 
-def script(tmp_path: Path, repository: Path, replications: int) -> subprocess.Popen[str]:
-    """A script without ``if __name__ == "__main__":``, in a group of processes of its own."""
+@contextmanager
+def script(tmp_path: Path, repository: Path, replications: int) -> Iterator[subprocess.Popen[str]]:
+    """A script without ``if __name__ == "__main__":``, in a group of processes of its own that ends with the block.
+
+    It says "starting" when its workers have been started, and "counting" when they have counted.
+    """
     path = tmp_path / "script.py"
     weekday = str(repository / "data" / "scenarios" / "weekday.toml")
     path.write_text(SCRIPT.format(path=weekday, replications=replications))
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, str(path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=repository,
         start_new_session=True,
-    )
+    ) as running:
+        try:
+            yield running
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
+
+
+def wait_until_it_says(running: subprocess.Popen[str], word: str) -> None:
+    assert running.stdout is not None
+    assert any(line == f"{word}\n" for line in running.stdout)
 
 
 @pytest.mark.slow
-def test_ctrl_c_reaches_all_processes_and_is_no_mess(tmp_path: Path, repository: Path) -> None:
+@pytest.mark.parametrize("word", ["starting", "counting"])
+def test_ctrl_c_reaches_all_processes_and_is_no_mess(tmp_path: Path, repository: Path, word: str) -> None:
     with script(tmp_path, repository, 50_000) as running:
-        assert running.stdout is not None
-        assert running.stdout.readline() == "counting\n"
+        wait_until_it_says(running, word)
         os.killpg(running.pid, signal.SIGINT)
         said, complaints = running.communicate(timeout=100)
     last = said.splitlines()[-1].split()
@@ -255,8 +313,7 @@ def test_ctrl_c_reaches_all_processes_and_is_no_mess(tmp_path: Path, repository:
 @pytest.mark.slow
 def test_workers_do_not_outlive_who_started_them(tmp_path: Path, repository: Path) -> None:
     with script(tmp_path, repository, 50_000) as running:
-        assert running.stdout is not None
-        assert running.stdout.readline() == "counting\n"
+        wait_until_it_says(running, "counting")
         running.kill()
         # The workers write to the same pipe: it ends when the last of them is gone.
         running.communicate(timeout=60)
