@@ -20,7 +20,7 @@ from tests.unit.days_of import message, scenario
 def cluster() -> Iterator[LocalCluster]:
     """Two workers that are processes of their own, as on other machines."""
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", host="127.0.0.1"
     ) as local:
         yield local
 
