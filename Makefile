@@ -42,8 +42,9 @@ setup: $(VENV)/.has-test
 serve: $(VENV)/.has-coachsim
 	@$(BIN)/coachsim serve --practice weekday $(ARGS)
 
+# Without --max-worker-restart=0, a run that lost a process to a test's timeout may wait for its last tests without end.
 test: $(VENV)/.has-test $(VENV)/.has-browser $(VENV)/.has-nginx
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --max-worker-restart 0 $(ARGS)
 
 check: $(VENV)/.has-test
 	@$(BIN)/ruff format --check .
