@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from uuid import uuid4
 
@@ -126,6 +127,14 @@ class DeskVoila(Voila):
             self.ioloop.start()
         finally:
             self.stop()
+
+    def _handle_signal_stop(self, sig: int, frame: FrameType | None) -> None:
+        """Voila's own asks its loop to stop, and has none yet where it is told so while it starts."""
+        if hasattr(self, "ioloop"):
+            super()._handle_signal_stop(sig, frame)
+        else:
+            shutil.rmtree(self.connection_dir, ignore_errors=True)
+            os._exit(0)
 
     def stop(self) -> None:
         """Ends the kernels at once: their pages have lost them anyway."""

@@ -15,7 +15,7 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
 from coachsim.server.comings import NOT_RECOGNISED
-from tests.processes import alive, descendants, kernels_of, listens_at
+from tests.processes import alive, descendants, kernels_of, listens_at, running
 from tests.server.desks import PAGE, Door, eventually
 from tests.serving import DEADLINE_S, add_everybody, serve, until
 
@@ -169,6 +169,17 @@ async def test_voila_is_started_again_and_nothing_else_stops_meanwhile(door: Doo
         assert (await sup.post("/api/messages", json=message)).status_code == 201
         await eventually(lambda: desk.port, "the desk is back")
         await door.render(sup)
+
+
+def test_a_server_that_is_told_to_stop_while_the_desk_starts_says_nothing_odd(tmp_path: Path):
+    with serve(tmp_path, desk=True) as served:
+        (desk,) = until(lambda: running(served.process.pid, "desk_child"), "the desk has been started")
+        # Told before it can listen, as by Ctrl-C a moment after the start.
+        assert served.stop() == 0
+        until(lambda: not alive(desk), "the desk is gone")
+        said = (tmp_path / "said.txt").read_text(encoding="utf-8")
+    assert "the desk is ready" not in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("ending", ["kill", "stop"])
