@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import inspect
 import os
 import shutil
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -41,10 +46,31 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in tests/browser has the mark ``browser``, whoever forgets it."""
+    """Everything in tests/browser has the mark ``browser``, whoever forgets it; and whatever waits, ends."""
     for item in items:
         if "browser" in item.path.parent.parts:
             item.add_marker(pytest.mark.browser)
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            item.obj = _in_time(item.obj, 0.8 * _timeout(item))
+
+
+def _timeout(item: pytest.Item) -> float:
+    """Seconds, after which pytest-timeout ends the process."""
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0] if mark else item.config.getini("timeout"))
+
+
+def _in_time(
+    test: Callable[..., Coroutine[Any, Any, None]], seconds: float
+) -> Callable[..., Coroutine[Any, Any, None]]:
+    """The same test, which fails where it stands if it waits in vain: the time-out would only end the process."""
+
+    @functools.wraps(test)
+    async def run(**given: Any) -> None:
+        async with asyncio.timeout(seconds):
+            await test(**given)
+
+    return run
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -6,11 +6,7 @@ started once, and a server can run in the test's own process, where the test can
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,22 +15,6 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Reques
 
 # How long to wait for what has to come: a busy machine with two cores must not fail a test.
 expect.set_options(timeout=60_000)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that waits in vain fails where it waits, before the time-out that ends the whole process."""
-    for item in items:
-        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
-            item.obj = _in_time(item.obj)
-
-
-def _in_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Coroutine[Any, Any, None]]:
-    @functools.wraps(test)
-    async def run(**given: Any) -> None:
-        async with asyncio.timeout(240):
-            await test(**given)
-
-    return run
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
