@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context, parent_process
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from types import ModuleType
 from typing import Protocol
 
@@ -118,7 +118,7 @@ class _Processes:
 
     def _give(self, tasks: Iterable[Task]) -> set[Future[Tally]]:
         given = set()
-        with _main_left_alone(), _deaf_to_ctrl_c():
+        with _main_left_alone(), _ctrl_c_later():
             for task in tasks:
                 future = self._pool.submit(self._variants[task.variant].counted, task.seeds)
                 self._given[future] = task
@@ -162,20 +162,28 @@ def _end_with_the_parent() -> None:
 
 
 @contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes that start meanwhile do not hear Ctrl-C, which is for their parent alone.
+def _ctrl_c_later() -> Iterator[None]:
+    """While processes start, Ctrl-C waits: it is for this process alone, and after they are there.
 
     It reaches every process of the terminal, and a notebook's interrupt every process of the kernel's group. A process
-    can say that it ignores it only once it runs Python, and ended by it before that, it would be taken for lost.
+    can say that it ignores it only once it runs Python, and ended by it before that, it would be taken for lost; one
+    half started would be known to nobody.
     """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    heard = []
+    here = current_thread() is main_thread() and signal.getsignal(signal.SIGINT) is not None
+    before = signal.signal(signal.SIGINT, lambda *_: heard.append(True)) if here else None
+    # Children inherit what is blocked. In this process other threads take the signal meanwhile: hence the handler.
+    can_block = hasattr(signal, "pthread_sigmask")  # not on Windows
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if can_block else set()
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if can_block:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        if here:
+            signal.signal(signal.SIGINT, before)
+    if heard:
+        signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import popen_spawn_posix
 from pathlib import Path
 from typing import Any, cast
 
@@ -230,6 +231,30 @@ def test_a_worker_that_dies_after_an_interruption_is_one_sentence_too(tmp_path: 
         begun = workers.begun()
         word.touch()
         list(begun)
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_ctrl_c_in_the_midst_of_starting_a_worker_waits_until_it_is_there(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    launch = popen_spawn_posix.Popen._launch
+    launched: list[int] = []
+
+    def interrupted(popen: Any, process: Any) -> None:
+        launch(popen, process)
+        launched.append(popen.pid)
+        if len(launched) == number:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(popen_spawn_posix.Popen, "_launch", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        table = compare(usual(), longer(), replications=2_000, processes=2)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(launched) >= number
+    assert table.attrs["interrupted"] is True
     assert multiprocessing.active_children() == []
 
 
