@@ -122,7 +122,9 @@ class Desk:
             "cache": str(self.cache / "templates"),
         }
         self.process.stdin.write(json.dumps(told).encode() + b"\n")
-        line = await asyncio.wait_for(self.process.stdout.readline(), _START_S)
+        # Not wait_for: in Python 3.11 it forgets that it was cancelled if the line comes at that moment.
+        async with asyncio.timeout(_START_S):
+            line = await self.process.stdout.readline()
         self._listens_at(int(line))
         _logger.info("the desk is ready")
         while await self.process.stdout.readline():
@@ -153,7 +155,8 @@ class Desk:
         if process.stdin is not None:
             process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), _STOP_S)
+            async with asyncio.timeout(_STOP_S):
+                await process.wait()
         except TimeoutError:
             with suppress(ProcessLookupError):
                 process.kill()

@@ -15,6 +15,7 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
 from coachsim.server.comings import NOT_RECOGNISED
+from coachsim.server.desk import Desk
 from tests.processes import alive, descendants, kernels_of, listens_at, running
 from tests.server.desks import PAGE, Door, eventually
 from tests.serving import DEADLINE_S, add_everybody, serve, until
@@ -169,6 +170,65 @@ async def test_voila_is_started_again_and_nothing_else_stops_meanwhile(door: Doo
         assert (await sup.post("/api/messages", json=message)).status_code == 201
         await eventually(lambda: desk.port, "the desk is back")
         await door.render(sup)
+
+
+class Told:
+    """What a child is told, to which nobody listens."""
+
+    def write(self, line: bytes) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Child:
+    """In place of Voila's process: says or ends when the test has it."""
+
+    def __init__(self) -> None:
+        self.stdin = Told()
+        self.stdout = asyncio.StreamReader()
+        self.returncode: int | None = None
+        self._ended = asyncio.Event()
+
+    def end(self) -> None:
+        self.stdout.feed_eof()
+        self._ended.set()
+
+    async def wait(self) -> None:
+        await self._ended.wait()
+        self.returncode = 0
+
+
+@pytest.mark.parametrize("turns", range(5))
+@pytest.mark.parametrize("ends", [False, True], ids=["says its port", "ends"])
+async def test_a_desk_that_is_stopped_as_its_child_says_something_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: bool, turns: int
+):
+    children: list[Child] = []
+
+    async def begun(*_: object, **__: object) -> Child:
+        children.append(Child())
+        return children[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", begun)
+    desk = Desk(tmp_path, "http://127.0.0.1:1", tmp_path / "cache")
+    desk.start()
+    await eventually(lambda: children, "the child is there")
+    await asyncio.sleep(0)
+    if ends:
+        children[0].end()
+    else:
+        children[0].stdout.feed_data(b"1\n")
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    stopping = asyncio.create_task(desk.stop())
+    await asyncio.sleep(0)
+    children[0].end()
+    async with asyncio.timeout(DEADLINE_S):
+        await stopping
+    assert len(children) == 1
+    assert desk.port is None
 
 
 def test_a_server_that_is_told_to_stop_while_the_desk_starts_says_nothing_odd(tmp_path: Path):
