@@ -263,6 +263,10 @@ class FloorHost:
             except LogError as error:
                 _logger.error("the log is still unavailable: %s", error)
                 continue
+            except Exception as error:
+                # Whatever it was may be over the next time, and nobody else would ever try.
+                _logger.exception("the log is still unavailable: %s", error)
+                continue
             # The log is the truth: what it has beyond what was shown (a commit that failed only in its answer) is
             # shown now, and what was decided but never committed is forgotten.
             for event in restored.events:
@@ -290,6 +294,8 @@ class FloorHost:
         while True:
             try:
                 due = self._ahead.next_due(hold_clear_down=self._watch.holding, releases_from=self._releases_from)
+                if self._recovery is not None:
+                    due = None  # what is due stays so until the log can be written
                 wait = _LOOK_EVERY if due is None else min(_LOOK_EVERY, self.clock.seconds_until(due))
                 await asyncio.sleep(wait)
                 clock = self._look()

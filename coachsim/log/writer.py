@@ -61,7 +61,7 @@ class LogWriter:
         self._queue: deque[tuple[tuple[Event, ...], Future[None]]] = deque()
         self._failure: str | None = None
         self._closing = False
-        self._seq = self._committed_seq()
+        self._seq = _committed_seq(connection)
         self._commits = 0
         self._thread = threading.Thread(target=self._write, name=f"log-{path.name}", daemon=True)
         self._thread.start()
@@ -139,17 +139,13 @@ class LogWriter:
             try:
                 with explained(self.path):
                     connection.execute("INSERT INTO recoveries VALUES (now() AT TIME ZONE 'UTC')")
+                    seq = _committed_seq(connection)
             except BaseException:
                 connection.close()
                 raise
             self._connection = connection
-            self._seq = self._committed_seq()
+            self._seq = seq
             self._failure = None
-
-    def _committed_seq(self) -> int:
-        row = self._connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
-        assert row is not None
-        return int(row[0])
 
     def _close_connections(self) -> None:
         # DuckDB keeps the file (and, after a failure, its broken state) until the last cursor is closed.
@@ -334,3 +330,9 @@ def _copy(cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
         cursor.execute(f'COPY FROM DATABASE "{source}" TO {copy}')
     finally:
         cursor.execute(f"DETACH {copy}")
+
+
+def _committed_seq(connection: duckdb.DuckDBPyConnection) -> int:
+    row = connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
+    assert row is not None
+    return int(row[0])

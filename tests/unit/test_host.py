@@ -7,6 +7,7 @@ import subprocess
 import sys
 from concurrent.futures import Future
 
+import duckdb
 import pytest
 
 from coachsim.client import LocalClient
@@ -368,6 +369,39 @@ async def test_when_a_commit_fails_it_says_so_stops_and_goes_on_from_the_log(hos
     await until(lambda: not host.faults, "the recovery")
     (sent,) = await host.do(Floor.send, draft(), actor="sup")
     assert isinstance(sent, Sent) and sent.seq == before + 1
+
+
+async def test_an_error_that_nobody_foresaw_does_not_end_the_recovery(host, monkeypatch):
+    monkeypatch.setattr("coachsim.host._RETRY_EVERY", 0.05)
+    recover = host.writer.recover
+    odd = iter([duckdb.IOException("odd")])
+
+    def oddly() -> None:
+        for error in odd:
+            raise error
+        recover()
+
+    monkeypatch.setattr(host.writer, "recover", oddly)
+    with monkeypatch.context() as broken:
+        refuse_commits(host, broken)
+        with pytest.raises(LogUnavailable):
+            await host.do(Floor.send, draft(), actor="sup")
+    await until(lambda: not host.faults, "the recovery")
+    await host.do(Floor.send, draft(), actor="sup")
+
+
+async def test_what_is_due_while_the_log_cannot_be_written_is_not_looked_for_without_a_pause(host, clock, monkeypatch):
+    with monkeypatch.context() as broken:
+        refuse_commits(host, broken)
+        with pytest.raises(LogUnavailable):
+            await host.do(Floor.send, draft(), actor="sup")
+        clock.time = host.floor.day.ends_at + 1  # the night is due, and cannot come
+        looks = []
+        broken.setattr(host, "_look", lambda: looks.append(clock.time) or clock.time)
+        await until(lambda: looks, "a look")
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert len(looks) < 10
 
 
 async def test_a_watcher_that_fails_is_reported_and_harms_nobody(host):
