@@ -14,6 +14,7 @@ from coachsim.errors import CoachsimError, ServerUnavailable
 
 FILE_NAME = "server.json"
 _TIMEOUT_S = 120.0
+_FIND_S = 60.0
 
 
 class ServerFile:
@@ -45,11 +46,18 @@ class RunningServer:
 
     @classmethod
     def find(cls, data_dir: Path) -> RunningServer | None:
-        """The server on this folder; None where none runs, whatever a crashed one left behind."""
+        """The server on this folder; None where none runs, whatever a crashed one left behind.
+
+        Raises ``ServerUnavailable`` where one runs and does not answer: taken for none, it would be in the way.
+        """
         try:
             said = json.loads((data_dir / FILE_NAME).read_text(encoding="utf-8"))
             server = cls(said["url"], said["token"])
-            answer = httpx.get(f"{server.url}/api/me", headers=server._headers, timeout=5)
+            answer = httpx.get(f"{server.url}/api/me", headers=server._headers, timeout=_FIND_S)
+        except httpx.ReadTimeout:
+            raise ServerUnavailable(
+                f"The server at {server.url} runs, and has not answered for {_FIND_S:.0f} s. Try again when it does."
+            ) from None
         except (OSError, ValueError, KeyError, TypeError, httpx.TransportError):
             return None
         return server if answer.status_code == 200 else None

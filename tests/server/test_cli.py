@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,9 +16,10 @@ import duckdb
 import pytest
 
 from coachsim import roster
+from coachsim.errors import ServerUnavailable
 from coachsim.log import LogWriter
 from coachsim.models import Agent
-from coachsim.server.local import FILE_NAME
+from coachsim.server.local import FILE_NAME, RunningServer
 from tests.serving import PASSWORD, PEOPLE, Served, add_account, serve
 
 
@@ -208,6 +210,17 @@ def test_a_crashed_servers_file_misleads_nobody(data):
     assert cli("clear-down", data=data).returncode == 0
     with serve(data) as again, again.client("sup") as sup:
         assert sup.get("/api/me").status_code == 200
+
+
+def test_a_server_that_does_not_answer_just_now_is_not_taken_for_none(data, monkeypatch):
+    monkeypatch.setattr("coachsim.server.local._FIND_S", 1.0)
+    with serve(data) as served:
+        served.process.send_signal(signal.SIGSTOP)
+        try:
+            with pytest.raises(ServerUnavailable, match="runs, and has not answered for 1 s"):
+                RunningServer.find(data)
+        finally:
+            served.process.send_signal(signal.SIGCONT)
 
 
 def test_a_backup_over_http_is_for_the_servers_machine_only(served: Served, tmp_path):
