@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coachsim.errors import InvalidInput, TemplateFault
-from coachsim.models import MAX_BODY
+from coachsim.models import MAX_BODY, is_blank
 from coachsim.templates import MAX_TITLE, PLACEHOLDERS, checked_text, checked_title, filled, placeholders
 
 DANA = ("Dana Reyes", "Blue")
@@ -27,7 +27,7 @@ PARTS = st.lists(st.one_of(TEXTS.map(lambda text: ("", text)), st.sampled_from([
 
 @given(TEXTS, st.sampled_from([OTHERS[:1], OTHERS]))
 def test_any_text_has_a_template_that_gives_it_to_anybody(text, agents):
-    if text.strip():
+    if not is_blank(text):
         assert filled(escaped(text), agents, "14:05") == text.strip()
         assert placeholders(escaped(text)) == []
 
@@ -37,10 +37,10 @@ def test_placeholders_become_their_values_and_all_else_stays(parts, name, team):
     values = {"name": name, "team": team, "time": "14:05"}
     template = "".join(f"{{{part}}}" if part else escaped(text) for part, text in parts)
     wanted = "".join(values[part] if part else text for part, text in parts).strip()
-    if not template.strip() or len(template) > MAX_BODY:
+    if is_blank(template) or len(template) > MAX_BODY:
         return
     assert placeholders(template) == [part for part in PLACEHOLDERS if (part, "") in parts]
-    if wanted and len(wanted) <= MAX_BODY:
+    if not is_blank(wanted) and len(wanted) <= MAX_BODY:
         assert filled(template, [(name, team)], "14:05") == wanted
 
 
