@@ -4,8 +4,8 @@
 export const seat = new URLSearchParams(location.search).get("seat");
 
 export class ApiError extends Error {
-	/** `status` is 0 when the server was not reached. */
-	constructor(message, status = 0, code = "") {
+	/** Of nothing: the server was not reached, or not all of its answer came. `status` is 0 then. */
+	constructor(message = "The server could not be reached. Check the connection and try again.", status = 0, code = "") {
 		super(message);
 		Object.assign(this, { status, code });
 	}
@@ -31,14 +31,17 @@ async function request(method, path, body, tries = 9) {
 			method, headers, cache: "no-store", signal: AbortSignal.timeout(20_000), body: JSON.stringify(body),
 		});
 	} catch {
-		throw new ApiError("The server could not be reached. Check the connection and try again.");
+		throw new ApiError();
 	}
 	if (response.status === 429 && tries) { // nothing was done
 		await new Promise((resolve) => setTimeout(resolve, 1e3 * response.headers.get("Retry-After")));
 		return request(method, path, body, tries - 1);
 	}
 	const answer = await response.json().catch(() => null); // a failure that is not JSON is told by its status
-	if (response.ok) return answer;
+	if (response.ok) {
+		if (answer || response.status === 204 || path === "/logout") return answer; // signing out ends on a page
+		throw new ApiError();
+	}
 	const sentence = answer?.error?.message ?? `The server answered ${response.status} to ${method} ${path}. Try again.`;
 	throw new ApiError(sentence, response.status, answer?.error?.code);
 }

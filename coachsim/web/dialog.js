@@ -5,6 +5,7 @@ import { $, clock, count, el } from "./dom.js";
 const tag = (text, kind = "") => el("span", { class: `tag ${kind}`, text });
 
 export class Dialog {
+	through = 0; // the newest event id on display: up to there it is read
 	#root;
 	#list = $("dialog-list");
 	#scroll = $("dialog-scroll");
@@ -14,7 +15,7 @@ export class Dialog {
 	#new = new Set(); // unread when they came into view, until the dialog closes
 	#confirming = new Set();
 	#opener = null;
-	#through = 0;
+	#messages = [];
 
 	/** `on`: opened(), closed(), confirm(message_id) → promise. */
 	constructor(root, on) {
@@ -26,9 +27,6 @@ export class Dialog {
 	}
 
 	get open() { return !this.#root.hidden; }
-
-	/** The newest event id on display: up to there it is read. */
-	get through() { return this.#through; }
 
 	/** Opens with `messages`; the focus moves in, and goes back to `opener` at the end. */
 	show(messages, opener) {
@@ -57,9 +55,10 @@ export class Dialog {
 		this.#on.closed();
 	}
 
-	/** Draws what changed. Rows stay, and so do the focus and the place one has read to. */
-	update(messages) {
+	/** Draws what changed, of these messages or of the last. Rows stay, and so do the focus and the place one has read to. */
+	update(messages = this.#messages) {
 		if (!this.open) return;
+		this.#messages = messages;
 		const followed = this.#atEnd;
 		const grown = messages.filter((message) => !message.read_at && !this.#new.has(message.message_id));
 		for (const message of grown) this.#new.add(message.message_id);
@@ -69,7 +68,7 @@ export class Dialog {
 			const row = this.#row(message);
 			if (this.#list.children[index] !== row) this.#list.insertBefore(row, this.#list.children[index] ?? null);
 		});
-		this.#through = Math.max(0, ...messages.map((message) => message.seq));
+		this.through = Math.max(0, ...messages.map((message) => message.seq));
 		$("dialog-empty").hidden = messages.length > 0;
 		$("dialog-count").textContent = messages.length ? `today · ${count(messages.length, "message")}` : "today";
 		if (grown.length) this.#grew(grown, followed);
@@ -113,15 +112,15 @@ export class Dialog {
 		const busy = this.#confirming.has(message.message_id);
 		const by = message.ack_by ? ` by ${clock(message.ack_by)}` : "";
 		return el("div", { class: "row" },
-			el("button", { class: "btn", text: "Confirm", disabled: busy, on: { click: () => this.#confirm(message) } }),
+			el("button", { class: "btn", text: "Confirm", disabled: busy, on: { click: () => this.#confirm(message.message_id) } }),
 			el("span", { class: "muted small", text: busy ? "confirming…" : `asked to confirm${by}` }));
 	}
 
-	async #confirm(message) {
-		this.#confirming.add(message.message_id);
-		this.#row(message);
-		await this.#on.confirm(message.message_id);
-		this.#confirming.delete(message.message_id);
-		if (this.#rows.has(message.message_id)) this.#row(message);
+	async #confirm(id) {
+		this.#confirming.add(id);
+		this.update();
+		await this.#on.confirm(id);
+		this.#confirming.delete(id);
+		this.update();
 	}
 }

@@ -47,7 +47,10 @@ export class Inbox {
 	/** What the answer to a request says already, before the stream does. */
 	nowIn({ state, reason, since }) { this.#tell(this.#setState({ state, reason, since })); }
 	nowRead(messageIds) { this.#tell(this.#read(messageIds, new Date().toISOString())); }
-	nowConfirmed(messageId) { this.#tell(this.#change(messageId, { acknowledged_at: new Date().toISOString() })); }
+	nowConfirmed(messageId) {
+		if (this.#messages.get(messageId)?.acknowledged_at) return; // the stream was first, with the floor's time
+		this.#tell(this.#change(messageId, { acknowledged_at: new Date().toISOString() }));
+	}
 
 	#apply({ name, data }) {
 		switch (name) {

@@ -2,11 +2,11 @@
 
 import * as api from "./api.js";
 import { Dialog } from "./dialog.js";
-import { $, clock, count, el, pause, setTimeZone, visible } from "./dom.js";
+import { $, clock, count, el, setTimeZone, visible } from "./dom.js";
+import { Errand } from "./errands.js";
 import { Hidden } from "./hidden.js";
 import { Inbox } from "./inbox.js";
 import { Notices } from "./notices.js";
-import { Report } from "./reports.js";
 import { StatusMenu } from "./status.js";
 import { Tabs } from "./tabs.js";
 import { Toasts } from "./toasts.js";
@@ -25,7 +25,6 @@ let ahead = 0; // floor time minus this browser's clock: practice, or a clock th
 let lastHeard = Date.now();
 let lost = 0; // the timer until a dropped line is worth a notice
 let wantSummary = false;
-let refreshing = null;
 let connected = false;
 let tabs = null;
 let ended = false;
@@ -45,11 +44,12 @@ async function attempt(key, act) {
 function failed(key, error) {
 	if (!(error instanceof api.ApiError)) throw error;
 	if (error.status === 401) signedOut(error);
-	else notices.show(key, error.message);
+	else if (!ended) notices.show(key, error.message);
 }
 
-// A page that wrongly takes the agent for present is behind: it catches up instead of complaining.
-const report = (key, send, spread) => new Report(send, {
+// A page that has ended sends nothing. One that wrongly takes the agent for present is behind: it catches up instead of
+// complaining.
+const errand = (key, send, spread) => new Errand(() => ended || send(), {
 	failed: (error) => (error.code === "not_present" ? refresh() : failed(key, error)),
 	done: () => notices.clear(key),
 }, spread);
@@ -57,17 +57,15 @@ const report = (key, send, spread) => new Report(send, {
 /** Fetches everything afresh. `summary`: say what is unread even if none of it is new here. */
 function refresh(summary = false) {
 	wantSummary ||= summary;
-	if (refreshing) { refreshing.again = true; return; }
-	const mine = refreshing = { again: false };
-	attempt("refresh", fetchAll).finally(() => {
-		refreshing = null;
-		if (mine.again) refresh();
-	});
+	refreshing.due();
 }
+
+const refreshing = errand("refresh", fetchAll);
 
 async function fetchAll() {
 	inbox.expect();
 	const [floor, snapshot] = await Promise.all([api.get("/api/floor"), api.get("/api/inbox")]);
+	if (ended) return;
 	setTimeZone(floor.time_zone);
 	takePace(floor);
 	toasts.seconds = floor.toast_seconds;
@@ -88,7 +86,7 @@ const takeSeat = () => api.seat && api.post(seatAddress);
 
 const toasts = new Toasts($("toasts"), {
 	allowed: (toast) => visible() && !dialog.open && (toast.remark ? inbox.present : inbox.state === "logged_in"),
-	open: (cameFrom) => openDialog(cameFrom?.isConnected ? cameFrom : $("status-button")),
+	open: openDialog,
 	dismissed: (key) => tabs.say({ kind: "dismissed", key }),
 	shown(messageIds) {
 		for (const id of messageIds) if (!toasted.has(id)) unreported.add(id);
@@ -100,7 +98,7 @@ const toasts = new Toasts($("toasts"), {
 
 const seen = (messageIds) => { for (const id of messageIds) toasted.add(id); };
 
-const toastReport = report("toasts", async () => {
+const toastReport = errand("toasts", async () => {
 	const ids = [...unreported].slice(0, 1000);
 	const forget = () => { for (const id of ids) unreported.delete(id); };
 	try {
@@ -112,7 +110,7 @@ const toastReport = report("toasts", async () => {
 	forget();
 }, 400);
 
-const readReport = report("read", async () => inbox.nowRead((await api.post("/api/inbox/open", { through: readThrough })).read));
+const readReport = errand("read", async () => inbox.nowRead((await api.post("/api/inbox/open", { through: readThrough })).read));
 
 const dialog = new Dialog($("dialog"), {
 	opened() { toasts.clear(); reportReading(); },
@@ -125,10 +123,10 @@ const dialog = new Dialog($("dialog"), {
 	}),
 });
 
-const hidden = new Hidden(() => openDialog($("status-button")));
+const hidden = new Hidden(openDialog);
 
 const menu = new StatusMenu($("status-button"), $("status-menu"), {
-	view: () => openDialog($("status-button")),
+	view: openDialog,
 	setState: (state, reason) => attempt("state", async () => {
 		try {
 			inbox.nowIn(await api.put(`/api/agents/${encodeURIComponent(inbox.agent.agent_id)}/state`, { state, reason }));
@@ -148,8 +146,8 @@ const menu = new StatusMenu($("status-button"), $("status-menu"), {
 
 // --- reading ---
 
-function openDialog(opener) {
-	if (!ended && inbox.present) dialog.show(inbox.messages, opener);
+function openDialog(cameFrom) {
+	if (!ended && inbox.present) dialog.show(inbox.messages, cameFrom?.isConnected ? cameFrom : $("status-button"));
 }
 
 // Told at opening, at arrivals, and when a hidden tab with its dialog open is seen.
@@ -289,26 +287,20 @@ function signedOut(error) {
 	else away.replaceChildren(error?.message ?? "This seat was given back.", " ", el("a", { href: location.href, text: "Take it again" }));
 }
 
-async function begin(failures = 0) {
-	try {
-		const me = await api.get("/api/me");
-		$("who").textContent = me.name;
-		await takeSeat();
-		const agentId = api.seat ?? me.agent_id;
-		if (!agentId) { notices.show("begin", "Sign in as an agent to see this page.", { closable: false }); return; }
-		if (!tabs) connect(agentId); // first, to miss nothing that another tab relays meanwhile
-		wantSummary = true;
-		await fetchAll();
-		notices.clear("begin");
-		tabs.start();
-	} catch (error) {
-		failed("begin", error);
-		if (error.temporary) setTimeout(() => begin(failures + 1), pause(failures, 1_000, 15_000));
-	}
+async function begin() {
+	const me = await api.get("/api/me");
+	$("who").textContent = me.name;
+	await takeSeat();
+	const agentId = api.seat ?? me.agent_id;
+	if (!agentId) { notices.show("nobody", "Sign in as an agent to see this page.", { closable: false }); return; }
+	if (!tabs) connect(agentId); // first, to miss nothing that another tab relays meanwhile
+	wantSummary = true;
+	await fetchAll();
+	if (!ended) tabs.start();
 }
 
 const broken = (reason) => notices.show("broken", `A fault of this page: ${reason?.message ?? reason}. Reload it.`);
 addEventListener("error", ({ message }) => broken(message));
 addEventListener("unhandledrejection", ({ reason }) => broken(reason));
 
-begin();
+errand("begin", begin).due();

@@ -15,6 +15,7 @@ from coachsim.models import Agent, AgentState, Audience, Delivery, Draft, Priori
 from coachsim.server.accounts import Account, hash_password
 from coachsim.server.app import Server
 from coachsim.server.site import Options
+from coachsim.server.stream import encode
 from tests.browser.walking import log_in
 from tests.serving import port_to_keep
 
@@ -68,6 +69,12 @@ class Rig:
 
     def delivery(self, message_id: int) -> Delivery:
         return self.floor.messages[message_id].deliveries[DANA]
+
+    def reset(self) -> None:
+        """Has the pages fetch everything afresh, as those that have missed too much."""
+        frame = encode(self.server.site.host.seq, "reset", {})
+        for stream in self.server.site.streams._all:
+            stream.write(frame)
 
     async def restart(self) -> None:
         """The same floor on the same port, once it has stopped."""

@@ -1,8 +1,8 @@
-// What the page tells the server until it gets through: toasts that were on screen, and how far the dialog was shown.
+// What the page asks or tells the server until it gets through: all afresh, toasts that were on screen, how far one read.
 
 import { pause } from "./dom.js";
 
-export class Report {
+export class Errand {
 	#due = false;
 	#running = null;
 	#failures = 0;
@@ -11,7 +11,7 @@ export class Report {
 	#on;
 	#spread;
 
-	/** `send()` sends all that is due. `on`: failed(error), done(). It waits up to `spread` ms first: thousands
+	/** `send()` does all that is due. `on`: failed(error), done(). It waits up to `spread` ms first: thousands
 	 * do not all report at once, and each in batches. */
 	constructor(send, on, spread = 0) {
 		this.#send = send;
@@ -25,7 +25,7 @@ export class Report {
 		else if (!this.#running) this.#timer ||= setTimeout(() => this.now(), Math.random() * this.#spread);
 	}
 
-	/** Sends what is due; resolves when the server has answered. */
+	/** Does what is due; resolves when the server has answered. */
 	now() {
 		clearTimeout(this.#timer);
 		this.#timer = 0;
@@ -46,7 +46,7 @@ export class Report {
 				this.#on.failed(error);
 				if (!error.temporary) continue;
 				this.#due = true;
-				this.#timer = setTimeout(() => this.now(), pause(this.#failures++, 1_000, 30_000));
+				this.#timer = setTimeout(() => this.now(), pause(this.#failures++, 1_000, 15_000));
 				return;
 			}
 		}
