@@ -8,6 +8,7 @@ import re
 import secrets
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -63,6 +64,12 @@ def port_to_keep() -> int:
         with socket.socket() as tried:
             if tried.connect_ex(("127.0.0.1", port)) != 0:
                 return port
+
+
+def reset(line: socket.socket) -> None:
+    """Ends a connection as one does that breaks off: the other side is told of a reset (RST), not of an end."""
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    line.close()
 
 
 class Served:

@@ -129,7 +129,12 @@ class Streams:
             )
 
     def open(self, stream: Stream, after: int | None) -> None:
-        """Takes a stream on. It is first told what it missed after event ``after`` (None = from now on)."""
+        """Takes a stream on. It is first told what it missed after event ``after`` (None = from now on).
+
+        One that was reset before it opens is on no list: nobody would ever be told that it is closed.
+        """
+        if stream.socket.closed():  # while it was asked who they are
+            return
         stream.slot = self._slots = (self._slots + 1) % HEARTBEAT_S
         stream.socket.max_write_buffer_size = _MOST_WAITING
         stream.socket.set_nodelay(True)
@@ -137,6 +142,8 @@ class Streams:
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; elsewhere it takes the system a quarter of an hour
             stream.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS)
         stream.write(_HEAD + self._catch_up(stream, after))
+        if stream.socket.closed():
+            return
         self._all.add(stream)
         self._of_account[stream.caller.name] += 1
         stream.socket.set_close_callback(lambda: self._gone(stream))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from pathlib import Path
 
 import httpx
@@ -12,7 +14,7 @@ from tornado import web
 from coachsim.errors import SettingsError
 from coachsim.server.app import Server
 from coachsim.server.site import Options
-from tests.serving import DEADLINE_S, PASSWORD, add_everybody, serve
+from tests.serving import DEADLINE_S, PASSWORD, add_everybody, reset, serve
 
 
 class HeaderProvider(IdentityProvider):
@@ -41,6 +43,38 @@ async def test_a_sites_own_provider_says_who_it_is_and_the_account_what_they_may
             assert (await client.get("/api/me", headers={"X-Remote-User": "sup"})).status_code == 401
     finally:
         await server.stop()
+
+
+class SlowProvider(HeaderProvider):
+    """Has its answer only when whoever is asked about has gone."""
+
+    answered = 0
+
+    async def get_user(self, handler: web.RequestHandler) -> User | None:  # type: ignore[override]
+        while not handler.request.connection.stream.closed():
+            await asyncio.sleep(0)
+        SlowProvider.answered += 1
+        return super().get_user(handler)
+
+
+async def test_who_has_gone_before_it_is_said_who_they_are_has_no_stream(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    add_everybody(tmp_path)
+    here = f"{__name__}:SlowProvider"
+    server = await Server.start(Options(tmp_path, port=0, desk=False, identity_provider=here))
+    try:
+        line = socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])))
+        line.sendall(b"GET /api/events HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Remote-User: a1\r\n\r\n")
+        reset(line)
+        async with asyncio.timeout(DEADLINE_S):
+            while not SlowProvider.answered:
+                await asyncio.sleep(0.01)
+        await server.site.host.settled()
+        assert (len(server.site.streams), server.site.streams.connected_agents) == (0, 0)
+    finally:
+        await server.stop()
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("name", ["nowhere:Provider", "json:loads", "json", ":"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from coachsim.models import Agent
-from tests.serving import Served, add_account, listening, next_frame, serve, until
+from tests.serving import Served, add_account, listening, next_frame, reset, serve, until
 
 
 def send(client, body="Hello", *, to=None):
@@ -188,6 +190,25 @@ def deaf_line(served: Served, name: str) -> socket.socket:
     head = f"Host: {host}\r\nAuthorization: Bearer {served.token(name)}\r\n\r\n"
     deaf.sendall(f"GET /api/events HTTP/1.1\r\n{head}".encode())
     return deaf
+
+
+def test_a_stream_that_is_reset_before_it_opens_is_no_stream(data):
+    (data / "settings.toml").write_text("streams_per_account = 2\n", encoding="utf-8")
+    with serve(data) as served, served.client("sup") as sup, served.client("a1") as ann:
+        with deaf_line(served, "a2"):
+            until(lambda: row(sup, "a2")["connected"], "lines of this kind are streams")
+            os.kill(served.process.pid, signal.SIGSTOP)  # as where the server is held up for a moment
+            try:
+                for _ in range(3):
+                    reset(deaf_line(served, "a1"))
+            finally:
+                os.kill(served.process.pid, signal.SIGCONT)
+            assert metric(sup, "coachsim_streams") == 1  # asked after them, answered after them
+        with listening(ann) as frames:
+            next(frames)
+            until(lambda: row(sup, "a1")["connected"], "there is room for a page")
+        until(lambda: not row(sup, "a1")["connected"], "disconnected with that page")
+        until(lambda: metric(sup, "coachsim_streams") == 0, "no stream is left")
 
 
 def metric(client, name: str) -> float:
