@@ -10,6 +10,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from coachsim import past_days
 from coachsim.adviser import Adviser, Unread
 from coachsim.anyway import BELL, URGENT_TOAST
 from coachsim.client import LocalClient
@@ -26,7 +27,7 @@ from coachsim.plan import draw
 from coachsim.scenario import Scenario
 from coachsim.simulation import simulate
 from tests.unit.floors import AGENTS, TEN
-from tests.unit.test_host import SETTINGS, HandClock, draft
+from tests.unit.test_host import SETTINGS, HandClock, draft, until
 
 IN, BREAK, OUT = AgentState.LOGGED_IN, AgentState.BREAK, AgentState.LOGGED_OUT
 EVERYONE = {"everyone": True}
@@ -273,3 +274,19 @@ async def test_a_floors_log_says_how_long_its_toasts_stay(tmp_path, clock):
     await host.close()
     with open_log(tmp_path / "slow") as log:
         assert policy_of(log).toast_seconds == 30
+
+
+async def test_past_days_that_cannot_be_looked_up_for_whatever_reason_are_in_the_log_and_stop_nothing(
+    host, monkeypatch, caplog
+):
+    def broken(*_):
+        raise ZeroDivisionError("what nobody expected of the past")
+
+    monkeypatch.setattr(past_days, "logged", broken)
+    adviser = Adviser(host)
+    adviser.keep_ready()
+    await until(lambda: caplog.records, "the log says so")
+    assert "ZeroDivisionError: what nobody expected of the past" in caplog.text
+    with pytest.raises(ZeroDivisionError):  # whoever asks hears of it too
+        await LocalClient(host, actor="sup", adviser=adviser).advice(EVERYONE)
+    await adviser.close()
