@@ -365,9 +365,12 @@ class LocalClient:
                 yield host.seq, "reset", {}
             while True:
                 try:
-                    yield await asyncio.wait_for(queue.get(), PACE_S if practice else HEARTBEAT_S)
+                    # Not ``wait_for``: it would lose a cancellation of whoever listens that comes with an event.
+                    async with asyncio.timeout(PACE_S if practice else HEARTBEAT_S):
+                        item = await queue.get()
                 except TimeoutError:
-                    yield host.seq, "heartbeat", {"as_of": host.seq}
+                    item = host.seq, "heartbeat", {"as_of": host.seq}
+                yield item
                 if practice and time.monotonic() - paced > PACE_S:
                     paced = time.monotonic()
                     yield host.seq, "floor", floor_notice(host)

@@ -92,7 +92,8 @@ class Keeping:
         wait = None
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), wait)
+                async with asyncio.timeout(wait):  # ``wait_for`` would lose a cancellation that comes with the night
+                    await self._due.wait()
             self._due.clear()
             try:
                 await self._after_the_night()

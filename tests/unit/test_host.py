@@ -447,3 +447,21 @@ async def test_a_message_that_the_night_follows_at_once_is_answered_like_any_oth
     answer = await sending
     assert not host.floor.messages, "the night came before the answer"
     assert answer["recipients"] == sum(answer["by_state"].values()) == sum(agent.active for agent in AGENTS)
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_who_stops_listening_as_something_happens_has_stopped(host, turns):
+    heard = []
+
+    async def listen() -> None:
+        async for item in LocalClient(host, actor="sup").events(host.seq):
+            heard.append(item)
+
+    listening = asyncio.create_task(listen())
+    await until(lambda: heard, "the first heartbeat")
+    host.report("clock", "The clock jumped.")
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    listening.cancel()
+    await asyncio.wait([listening], timeout=30)
+    assert listening.cancelled()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import sys
@@ -94,6 +95,21 @@ async def test_a_full_disk_is_said_and_the_floor_goes_on(tmp_path, monkeypatch):
         (tmp_path / "archive").unlink()
         await until(lambda: not host.faults, "the end of the fault")
     assert Archive(tmp_path, "main").days() == [FIRST]
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_stop_as_the_next_night_comes_ends_it_though_the_last_one_failed(tmp_path, turns):
+    (tmp_path / "archive").write_text("in the way")
+    clock = HandClock()
+    async with floor(tmp_path, clock) as (host, kept):
+        await some_days(host, clock, 1)
+        await until(lambda: host.faults, "the fault")
+        (tmp_path / "archive").unlink()
+        kept._due.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        closed, _ = await asyncio.wait([asyncio.create_task(kept.close())], timeout=30)
+        assert closed
 
 
 async def test_days_that_were_kept_for_long_enough_go_on_record(tmp_path):
