@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 DEFAULT_DATA = Path("data/live")
 PRACTICE_DATA = Path("data/practice")
+_INTERRUPTED = "Query interrupted"  # what DuckDB makes of a Ctrl-C during a query: a bare RuntimeError that says this
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,15 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # What was done must not fail for a character that the terminal, or UTF-8, does not have.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    arguments = _parser().parse_args(argv)
-    if arguments.data is None:
-        practice = getattr(arguments, "practice", None)
-        arguments.data = Path(os.environ.get("COACHSIM_DATA") or (PRACTICE_DATA if practice else DEFAULT_DATA))
-    elif getattr(arguments, "url", None) is not None:
-        arguments.wrong_use("give --data or --url, not both")
-    command: Callable[[argparse.Namespace], None] = arguments.command
     try:
-        command(arguments)
+        _run(argv)
     except CoachsimError as error:
         print(error.message + machine.closed_to(error), file=sys.stderr)
         for fault in getattr(error, "faults", []):
@@ -56,7 +50,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except RuntimeError as error:
+        if str(error) != _INTERRUPTED:
+            raise
+        return 130
     return 0
+
+
+def _run(argv: Sequence[str] | None) -> None:
+    arguments = _parser().parse_args(argv)
+    if arguments.data is None:
+        practice = getattr(arguments, "practice", None)
+        arguments.data = Path(os.environ.get("COACHSIM_DATA") or (PRACTICE_DATA if practice else DEFAULT_DATA))
+    elif getattr(arguments, "url", None) is not None:
+        arguments.wrong_use("give --data or --url, not both")
+    command: Callable[[argparse.Namespace], None] = arguments.command
+    command(arguments)
 
 
 # --- commands ---
