@@ -187,7 +187,11 @@ class Setup(PageHandler):
     def _allowed(self) -> bool:
         given, wanted = self.get_argument("token", ""), self.site.setup_token
         if wanted is None or self.site.accounts.list():
-            raise Refusal(404, "This server is set up already. Sign in.")
+            raise Refusal(
+                404,
+                "This server has accounts already. Sign in. If none is an admin's, whoever runs the server makes one:"
+                " coachsim user add NAME --role admin",
+            )
         if not hmac.compare_digest(given.encode(), wanted.encode()):
             raise Refusal(403, "This link is not the one that the server printed at its start. Copy the whole of that.")
         return True
