@@ -58,12 +58,22 @@ def port_to_keep() -> int:
     """A free port for what listens on it later, or again: nobody who asks the system for any port gets it meanwhile.
 
     The system hands out those from 32768 on, to every client that connects; one of those, closed, may be a client's.
+    No two calls in a run of the tests get the same.
     """
-    while True:
-        port = 20_000 + secrets.randbelow(12_000)
+    for port in _ports_to_keep():
         with socket.socket() as tried:
             if tried.connect_ex(("127.0.0.1", port)) != 0:
                 return port
+    raise AssertionError("no port is left")
+
+
+@cache
+def _ports_to_keep() -> Iterator[int]:
+    """This process's own among those that the system does not hand out, in no order: two runs seldom meet."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    own = range(20_000 + worker, 32_000, workers)
+    return iter(secrets.SystemRandom().sample(own, len(own)))
 
 
 def reset(line: socket.socket) -> None:

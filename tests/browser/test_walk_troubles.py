@@ -61,26 +61,26 @@ async def test_a_reload_and_ten_seconds_without_a_line_lose_nothing_and_double_n
         await expect(ewan.locator("#badge")).to_have_text("1")
         await expect(ewan.get_by_label("Notes")).to_have_value("kept")
 
-        # One supervisor presses OK on a line that stands still, another sends; the agents' lines are cut.
+        # The agents' lines are cut, and one supervisor sends; another presses OK on a line that stands still.
         await expect(card(far, "Before.")).to_be_visible()
         await select(far, person)
         await write(far, "From afar.")
         await button(far, f"Send to {person.name}").click()
         dialog = far.get_by_role("dialog", name=f"Send to {person.name}?")
         await expect(button(dialog, "OK")).to_be_enabled()
-        to_far.stall()
         to_ewan.cut()
         await naomi.context.set_offline(True)
         await tell(sup, person, "Meanwhile.")
         await tell(sup, walk.people[NAOMI], "To Naomi.")
+        to_far.stall()  # and not for so long that the server gives the line up
         await button(dialog, "OK").click()
         await asyncio.sleep(CUT_S)
         assert walk.sent("From afar.") == []
+        to_far.mend()
         await expect(ewan.get_by_text("Offline: reconnecting…")).to_be_visible()
         assert await ewan.get_by_text("Meanwhile.").count() == 0
         await naomi.context.set_offline(False)
         to_ewan.mend()
-        to_far.mend()
 
         await expect(ewan.get_by_text("Offline: reconnecting…")).to_have_count(0)
         await expect(dialog).to_have_count(0)
@@ -126,13 +126,15 @@ async def test_a_server_that_is_started_again_finds_its_pages_again(walk, page_l
         with contextlib.suppress(Error):  # given up, for another of its kind
             await route.continue_()
 
+    helped_itself = "sessionStorage.getItem('coach-loaded-again') !== null"
+    await sup.evaluate("sessionStorage.removeItem('coach-loaded-again')")
     await sup.route("**/render/coaching.ipynb", slowly)
     await walk.start(port=port)
 
     await expect(ewan.get_by_text("Offline: reconnecting…")).to_have_count(0)
     await expect(ewan.get_by_label("Notes")).to_have_value("kept")
     await is_live(sup)  # by itself
-    assert len(begun) == 1
+    assert len(begun) == (2 if await sup.evaluate(helped_itself) else 1)  # where the machine is very busy
     await expect(card(sup, "Before.")).to_have_count(1)
     await expect(sup.get_by_role("textbox", name="Message", exact=True)).to_have_value("Half a thought")
     await button(sup, f"Send to {person.name}").click()

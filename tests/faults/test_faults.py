@@ -9,7 +9,7 @@ import pytest
 from tests.faults.faults import FAULTS, Fault
 from tests.faults.soak import Soak
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
 KILLS = 2
 
 

@@ -177,7 +177,7 @@ def machine(tmp_path: Path, repository: Path) -> Iterator[Machine]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1_200)
 def test_every_command_is_run_in_the_order_of_the_document(machine: Machine, doc: str):
     commands = [(block.section, block.text) for block in blocks(doc) if block.language == "sh"]
     assert [section for section, _ in commands] == [

@@ -75,7 +75,7 @@ def reader(tmp_path: Path, repository: Path) -> Iterator[Reader]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("paper", WITH_CODE)
 def test_every_block_is_run_in_the_order_of_the_paper(paper: str, reader: Reader) -> None:
     if paper in GIVEN:
