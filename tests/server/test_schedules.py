@@ -9,11 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from coachsim.days import SECOND
+from coachsim.days import SECOND, to_micros
 from coachsim.server.accounts import Accounts
 from coachsim.server.store import Store
 from tests.faults.shifted_clock import ShiftedClock
 from tests.serving import Served, listening, next_frame, serve, until
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> ShiftedClock:
+    """The clock of the server of ``shifted``."""
+    return ShiftedClock(tmp_path / "ahead")
+
+
+@pytest.fixture
+def shifted(data: Path, clock: ShiftedClock) -> Iterator[Served]:
+    """A server whose clock can be set."""
+    with serve(data, program=clock.program) as running:
+        yield running
 
 
 def soon(seconds: float) -> dict[str, str]:
@@ -31,7 +44,8 @@ def statuses(client) -> dict[str, str]:
     return {one["body"]: one["status"] for one in client.get("/api/schedules").json()["schedules"]}
 
 
-def test_it_goes_out_by_itself_and_agents_and_supervisors_hear_of_it(served: Served):
+def test_it_goes_out_by_itself_and_agents_and_supervisors_hear_of_it(clock: ShiftedClock, shifted: Served):
+    served = shifted
     with served.client("phones") as phones:
         phones.put("/api/agents/a1/state", json={"state": "logged_in"})
     with (
@@ -41,25 +55,13 @@ def test_it_goes_out_by_itself_and_agents_and_supervisors_hear_of_it(served: Ser
         listening(sup) as watching,
     ):
         next(agent), next(watching)
-        schedule(sup, "later", soon(1.5))
+        schedule(sup, "later", soon(200))
         assert next_frame(watching, "scheduled", "message")[1] == "scheduled"
+        clock.set(200 * SECOND)
         assert next_frame(agent, "message")[2]["body"] == "later"
         seq, _, message = next_frame(watching, "message")
         again, _, released = next_frame(watching, "released")
         assert (again, released["message_id"]) == (seq, message["message_id"])
-
-
-@pytest.fixture
-def clock(tmp_path: Path) -> ShiftedClock:
-    """The clock of the server of ``shifted``."""
-    return ShiftedClock(tmp_path / "ahead")
-
-
-@pytest.fixture
-def shifted(data: Path, clock: ShiftedClock) -> Iterator[Served]:
-    """A server whose clock can be set."""
-    with serve(data, program=clock.program) as running:
-        yield running
 
 
 def test_an_account_that_was_disabled_sends_nothing_any_more_and_one_with_fewer_teams_less(
@@ -93,22 +95,23 @@ def test_an_account_that_was_disabled_sends_nothing_any_more_and_one_with_fewer_
         store.close()
 
 
-def test_killed_around_the_release_each_goes_out_once(data):
+def test_killed_around_the_release_each_goes_out_once(data, clock):
     """Dozens are due all through the life of three servers, each of which is killed while they go out."""
     wanted = [f"m{number}" for number in range(45)]
-    with serve(data) as first, first.client("sup") as sup:
-        begin = 3.0
+    with serve(data, program=clock.program) as first, first.client("sup") as sup:
+        begin = datetime.now(UTC) + timedelta(seconds=250)
         for number, body in enumerate(wanted):
-            schedule(sup, body, soon(begin + number * 0.08))
+            schedule(sup, body, {"at": (begin + timedelta(seconds=number * 0.08)).isoformat()})
         assert set(statuses(sup)) == set(wanted)
+        clock.set(max(0, to_micros(begin) - clock.wall()))
         until(lambda: "released" in statuses(sup).values(), "the first release")
         first.kill()
     for _ in range(2):
-        with serve(data) as again, again.client("sup") as sup:
+        with serve(data, program=clock.program) as again, again.client("sup") as sup:
             before = Counter(statuses(sup).values())["released"]
             until(lambda sup=sup, n=before: Counter(statuses(sup).values())["released"] > n or done(sup), "another")
             again.kill()
-    with serve(data) as last, last.client("sup") as sup:
+    with serve(data, program=clock.program) as last, last.client("sup") as sup:
         until(lambda: done(sup), "the rest")
         sent = Counter(message["body"] for message in sup.get("/api/messages").json()["messages"])
         assert sent == Counter(wanted)
