@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 import zipfile
@@ -16,6 +17,7 @@ from coachsim.models import AgentState, Audience, Draft
 from coachsim.scenario import Scenario
 from coachsim.server.accounts import Account, hash_password
 from coachsim.server.app import Server
+from coachsim.server.handlers_log import LogTable
 from coachsim.server.site import Options
 from tests.browser.marks import IN_A_BROWSER
 from tests.browser.test_what_if import PASSWORD, done, drawn, figure
@@ -60,13 +62,29 @@ async def opened(server, browser, page_log, name: str) -> Page:
     return page
 
 
-async def test_a_supervisor_starts_from_the_floor_as_it_is_today(server, browser, page_log, tmp_path: Path):
+@pytest.fixture
+def log_may_go(monkeypatch):
+    """The server gives nobody its log before this is set."""
+    may_go = asyncio.Event()
+    give = LogTable.on_get
+
+    async def wait_and_give(handler: LogTable, table: str) -> None:
+        await may_go.wait()
+        await give(handler, table)
+
+    monkeypatch.setattr(LogTable, "on_get", wait_and_give)
+    yield may_go
+    may_go.set()
+
+
+async def test_a_supervisor_starts_from_the_floor_as_it_is_today(server, log_may_go, browser, page_log, tmp_path: Path):
     page = await opened(server, browser, page_log, "sue")
     await expect(page.get_by_label("Scenario").locator("option").last).to_have_text("Today's floor")
     await page.get_by_label("Scenario").select_option("Today's floor")
     await expect(page.get_by_role("status").filter(has_text="Learning from the log of this floor")).to_be_visible()
     await expect(page.get_by_role("button", name="Save scenario")).to_be_disabled()
     await expect(page.locator("svg.marks").first).to_be_hidden()  # the curves are those of another floor
+    log_may_go.set()
     await expect(
         page.get_by_text(re.compile(r"^Only your team Team 1: 12 agents on .* as of \d\d:\d\d; "))
     ).to_be_visible(timeout=180_000)
