@@ -160,11 +160,11 @@ class List {
       this.loaded = true;
       this.sort();
       if (first) this.reveal(this.items.findIndex((item) => this.selected.has(item.id)));
+    } else if (missed && this.loaded) {
+      this.model.send({ event: "ready" }); // the line broke for a moment: all rows again, and the clock with them
     } else if (message.method === "clock") {
       this.setClock(message.clock);
       this.soon();
-    } else if (missed && this.loaded) {
-      this.model.send({ event: "ready" }); // the line broke for a moment: all rows again
     } else if (message.method === "patch") {
       let resort = message.removed.length > 0;
       for (const id of message.removed) this.rows.delete(id);
