@@ -30,7 +30,7 @@ from tests.browser.walking import (
     GOING,
     LINE_DOWN,
     ROSTER,
-    VERSIONS,
+    VOILA,
     Cable,
     button,
     choose,
@@ -121,7 +121,7 @@ async def send(server: Server, body: str, audience: Audience, **more: object) ->
 
 async def window(browser: Browser, log: PageLog, width: int = 1440, height: int = 1200) -> Page:
     """A window so high that little lies outside it: of what is not on the screen axe cannot tell the contrast."""
-    log.expect(*VERSIONS, *GOING)
+    log.expect(*VOILA, *GOING)
     context = await browser.new_context(viewport={"width": width, "height": height}, locale="en-GB")
     context.set_default_timeout(60_000)
     log.watch(context)

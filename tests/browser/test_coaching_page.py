@@ -17,7 +17,7 @@ from coachsim.server.app import Server
 from coachsim.server.site import Options
 from tests.browser.auditing import Audit
 from tests.browser.marks import IN_A_BROWSER
-from tests.browser.walking import GOING, VERSIONS, filter_team
+from tests.browser.walking import GOING, VOILA, filter_team
 
 pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(600)]
 
@@ -56,7 +56,7 @@ async def server(tmp_path_factory):
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(server, browser, page_log) -> Page:
     """The coaching page, live. Voila's bundle and newer extensions warn about each other's versions."""
-    page_log.expect(*VERSIONS, *GOING, "503")
+    page_log.expect(*VOILA, *GOING, "503")
     context = await browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB")
     context.set_default_timeout(60_000)
     page_log.watch(context)
@@ -349,7 +349,7 @@ if (Number(sessionStorage.getItem('loads') ?? 0) < TIMES) document.addEventListe
 
 @pytest.mark.parametrize("times", [1, 2])
 async def test_a_page_whose_widget_was_given_up_loads_again_once_and_then_says_so(server, browser, page_log, times):
-    page_log.expect(*VERSIONS, *GOING, "503")
+    page_log.expect(*VOILA, *GOING, "503")
     context = await browser.new_context(locale="en-GB")
     context.set_default_timeout(60_000)
     page_log.watch(context)

@@ -15,7 +15,7 @@ from coachsim.server.app import Server
 from coachsim.server.site import Options
 from tests.browser.kernel_line import KernelLine
 from tests.browser.marks import IN_A_BROWSER
-from tests.browser.walking import GOING, LINE_DOWN, VERSIONS, Cable, button, card, is_live, row, select, until, write
+from tests.browser.walking import GOING, LINE_DOWN, VOILA, Cable, button, card, is_live, row, select, until, write
 from tests.serving import PASSWORD, PEOPLE
 
 pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(600)]
@@ -38,7 +38,7 @@ async def server(tmp_path_factory):
 @pytest_asyncio.fixture(loop_scope="session")
 async def window(browser, page_log) -> Page:
     """A window of a browser, with nothing in it."""
-    page_log.expect(*VERSIONS, *GOING, *LINE_DOWN)
+    page_log.expect(*VOILA, *GOING, *LINE_DOWN)
     context = await browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB")
     context.set_default_timeout(60_000)
     page_log.watch(context)

@@ -22,7 +22,7 @@ from coachsim.simulation import simulate
 from tests.browser.conftest import PageLog
 from tests.browser.jupyterlab import lab, shown_in
 from tests.browser.marks import IN_A_BROWSER
-from tests.browser.walking import GOING, VERSIONS
+from tests.browser.walking import GOING, VOILA
 from tests.serving import PEOPLE
 from tests.unit.days_of import LUNCH, message
 
@@ -69,7 +69,7 @@ async def server(tmp_path_factory):
 
 async def opened(server, browser, log: PageLog, name: str, look: str = "light") -> Page:
     """The page in a window of its own, with its figures and its first charts."""
-    log.expect(*VERSIONS, *GOING, "503")
+    log.expect(*VOILA, *GOING, "503")
     context = await browser.new_context(viewport={"width": 1240, "height": 900}, locale="en-GB", color_scheme=look)
     context.set_default_timeout(60_000)
     log.watch(context)

@@ -18,7 +18,7 @@ from coachsim.server.site import Options
 from tests.browser.conftest import PageLog
 from tests.browser.jupyterlab import lab, shown_in
 from tests.browser.marks import IN_A_BROWSER
-from tests.browser.walking import GOING, VERSIONS
+from tests.browser.walking import GOING, VOILA
 from tests.unit.days_of import LUNCH, message
 
 pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(600)]
@@ -57,7 +57,7 @@ async def server(tmp_path_factory):
 
 async def opened(server, browser, page_log, look: str) -> Page:
     """The what-if page in a window of its own, on the scenario Small, with its first results and curves."""
-    page_log.expect(*VERSIONS, *GOING, "503")
+    page_log.expect(*VOILA, *GOING, "503")
     context = await browser.new_context(viewport={"width": 1240, "height": 900}, locale="en-GB", color_scheme=look)
     context.set_default_timeout(60_000)
     page_log.watch(context)

@@ -21,7 +21,7 @@ from coachsim.server.handlers_log import LogTable
 from coachsim.server.site import Options
 from tests.browser.marks import IN_A_BROWSER
 from tests.browser.test_what_if import PASSWORD, done, drawn, figure
-from tests.browser.walking import GOING, VERSIONS
+from tests.browser.walking import GOING, VOILA
 from tests.server.past import live_past
 
 pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(600)]
@@ -47,7 +47,7 @@ async def server(tmp_path_factory):
 
 async def opened(server, browser, page_log, name: str) -> Page:
     """The page in a window of its own, with what it shows first."""
-    page_log.expect(*VERSIONS, *GOING, "503")
+    page_log.expect(*VOILA, *GOING, "503")
     context = await browser.new_context(viewport={"width": 1240, "height": 900}, locale="en-GB", color_scheme="light")
     context.set_default_timeout(60_000)
     page_log.watch(context)

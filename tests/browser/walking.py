@@ -24,8 +24,9 @@ from tests.serving import DEADLINE_S, PASSWORD, Served, add_account, port_to_kee
 ROSTER = Path(__file__).parents[2] / "data" / "roster.csv"
 #: A server that stops or cannot be reached is all that a browser may complain of, and only where a test stops it.
 LINE_DOWN = ("ERR_", "WebSocket", "503 (Service Unavailable)", "Failed to fetch", "Connection lost", "NetworkError")
-#: Voila's bundle and newer extensions remark on each other's versions.
-VERSIONS = ("Unsatisfied version", "No satisfying version")
+#: Said by Voila's bundle of a page that comes up all the same: that newer extensions have other versions, and that the
+#: browser gave up on the widget, as it may on a busy machine; the page then loads itself once more.
+VOILA = ("Unsatisfied version", "No satisfying version", "widget model not found")
 #: Said by a page that is going, of a message that comes up after it has ended its kernel.
 GOING = ("Cannot send",)
 
@@ -225,7 +226,7 @@ async def walking(
     data: Path, browser: Browser, log: PageLog, *, csv: Path = ROSTER, **options: Any
 ) -> AsyncIterator[Walk]:
     """A walk whose server runs with the roster ``csv``, and that is cleared away at the end."""
-    log.expect(*VERSIONS, *GOING)
+    log.expect(*VOILA, *GOING)
     with (data / "settings.toml").open("a", encoding="utf-8") as settings:
         settings.write("toast_seconds = 120\n")  # none goes by itself before a busy machine has come to look for it
     walk = Walk(data, browser, log, csv)
