@@ -47,6 +47,7 @@ class Practice:
         self._seating = asyncio.Lock()
         self._wake = asyncio.Event()
         self._driving: asyncio.Task[None] | None = None
+        self._waits = False
 
     @classmethod
     async def open(
@@ -58,11 +59,13 @@ class Practice:
         speed: float = DEFAULT_SPEED,
         today: date | None = None,
         rights: Rights | None = None,
+        waits: bool = False,
     ) -> Practice:
         """Opens the practice floor in ``data_dir``, or makes one that starts ``today`` at ``practice_from``.
 
         What the plan has before that moment is played at once. An existing one goes on where it was committed last;
-        one of another scenario or seed is refused (``WrongFolder``). ``rights`` is as for ``FloorHost.open``.
+        one of another scenario or seed is refused (``WrongFolder``). ``rights`` is as for ``FloorHost.open``. A floor
+        that ``waits`` stands still until ``begin``.
         """
         _check_speed(speed)
         check_seed(seed)
@@ -97,7 +100,8 @@ class Practice:
         except BaseException:
             await host.close()
             raise
-        practice.clock.set(paused=False)
+        practice._waits = waits
+        practice.clock.set(paused=waits)
         practice._driving = asyncio.create_task(practice._drive())
         return practice
 
@@ -109,6 +113,14 @@ class Practice:
         await self.host.close()
 
     # --- what people can do ---
+
+    def begin(self) -> None:
+        """Somebody is here: floor time runs, if it has waited for that. Asked again, nothing."""
+        if self._waits:
+            self._waits = False
+            self.clock.set(paused=False)
+            self._wake.set()
+            self.host.pace()
 
     async def set_pace(self, *, speed: float | None = None, paused: bool | None = None, actor: str) -> None:
         """Changes how fast floor time runs, or stops it. On record."""

@@ -227,7 +227,7 @@ async def _open_floor(options: Options, settings: Settings, rights: Rights) -> t
 
         scenario = await asyncio.to_thread(Scenario.load, options.practice)
         practice = await Practice.open(
-            options.data_dir, scenario, seed=options.seed, speed=options.speed, rights=rights
+            options.data_dir, scenario, seed=options.seed, speed=options.speed, rights=rights, waits=True
         )
         return practice.host, practice
     await asyncio.to_thread(keeping.prepare, options.data_dir, settings)

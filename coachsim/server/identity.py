@@ -77,6 +77,8 @@ async def identify(handler: web.RequestHandler) -> Caller | None:
     caller = await _shown(handler, site)
     if caller is None or not site.may_sign_in(caller.account):
         return None
+    if site.practice is not None:
+        site.practice.begin()
     return caller
 
 

@@ -96,6 +96,29 @@ def test_it_says_that_it_is_practice_and_how_fast_it_runs(shared: Served):
         assert sup.get("/api/messages").json()["messages"]
 
 
+async def test_the_day_waits_for_whoever_comes_first(tmp_path: Path):
+    server = await Server.start(Options(tmp_path / "floor", practice=scenario(tmp_path), port=0, desk=False))
+    try:
+        site = server.site
+        async with httpx.AsyncClient(base_url=server.url, timeout=DEADLINE_S) as client:
+            # Nobody is told by these who asks.
+            for path in ("/", "/login", "/healthz", "/metrics"):
+                assert (await client.get(path)).status_code == 200
+            assert (await client.get("/api/floor")).status_code == 401
+            assert site.practice.clock.paused
+            stands_at = site.host.now()
+            headers = {"Authorization": f"Bearer {make_token(tmp_path / 'floor', 'analyst')}"}
+            assert (await client.get("/api/me", headers=headers)).status_code == 200
+            assert not site.practice.clock.paused
+            assert site.host.now() >= stands_at
+            # From then on whoever may stops it, and whoever else comes does not start it.
+            await site.practice.set_pace(paused=True, actor="trainer")
+            assert (await client.get("/api/me", headers=headers)).status_code == 200
+            assert site.practice.clock.paused
+    finally:
+        await server.stop()
+
+
 def test_speed_and_pause_are_changed_by_supervisors_and_trainers_and_told_to_those_who_watch(served: Served):
     with served.client("supervisor") as sup, served.client("trainer") as trainer, listening(sup) as frames:
         next(frames)
