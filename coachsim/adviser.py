@@ -120,8 +120,8 @@ class Adviser:
                     await self._usual(day.day)
             except CoachsimError as error:  # whoever asks for advice is told
                 _logger.warning("the past days could not be looked up: %s", error)
-            except Exception:  # whatever it is: kept in the task, it would be said to nobody before ``close``
-                _logger.exception("the past days could not be looked up")
+            except Exception as error:  # whatever it is: kept in the task, it would be said to nobody before ``close``
+                _logger.exception("the past days could not be looked up: %s", error)
 
     async def advise(self, agent_ids: Sequence[str], *, urgent: bool, by: int | None) -> Json:
         """What a message to these agents can be expected to come to, now and at a better moment, until ``by`` (µs)."""
