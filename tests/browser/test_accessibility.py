@@ -40,6 +40,7 @@ from tests.browser.walking import (
     is_live,
     log_in,
     row,
+    show_the_names,
     toast,
     write,
 )
@@ -283,7 +284,7 @@ async def test_the_coaching_page(server, browser, page_log, audit):
     await button(dialog, "Cancel").click()
     await page.get_by_role("button", name=re.compile("Send to all")).click()
     await expect(button(dialog, "OK")).to_be_enabled()
-    await dialog.get_by_text("Show the names").click()
+    await show_the_names(dialog)
     await audit.look_at(page, "coaching, asked about many, names shown")
     await fits(page, *DESK_SIZES)
     await button(dialog, "OK").click()
