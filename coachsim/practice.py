@@ -118,19 +118,20 @@ class Practice:
         """Somebody is here: floor time runs, if it has waited for that. Asked again, nothing."""
         if self._waits:
             self._waits = False
-            self.clock.set(paused=False)
-            self._wake.set()
-            self.host.pace()
+            self._change_pace(paused=False)
 
     async def set_pace(self, *, speed: float | None = None, paused: bool | None = None, actor: str) -> None:
         """Changes how fast floor time runs, or stops it. On record."""
         if speed is not None:
             _check_speed(speed)
+        self._change_pace(speed=speed, paused=paused)
+        detail = {"speed": self.clock.speed, "paused": self.clock.paused}
+        await self.host.do(Floor.audit, actor=actor, action="pace", subject="clock", detail=detail)
+
+    def _change_pace(self, *, speed: float | None = None, paused: bool | None = None) -> None:
         self.clock.set(speed=speed, paused=paused)
         self._wake.set()
         self.host.pace()
-        detail = {"speed": self.clock.speed, "paused": self.clock.paused}
-        await self.host.do(Floor.audit, actor=actor, action="pace", subject="clock", detail=detail)
 
     async def take_seat(self, agent_id: str, *, holder: str) -> None:
         """``holder`` is this agent from now on: the virtual one stops, and floor time slows down to the wall's.

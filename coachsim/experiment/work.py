@@ -99,7 +99,6 @@ class _Processes:
 
     def counted(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Tally]]:
         self._given = {}
-        self._given = {}
         left = iter(tasks)
         with _explained():
             # One for each to count and one to go on with. The pool is never given what it would have to give back: one
@@ -170,8 +169,8 @@ def _ctrl_c_later() -> Iterator[None]:
     half started would be known to nobody.
     """
     heard = []
-    here = current_thread() is main_thread() and signal.getsignal(signal.SIGINT) is not None
-    before = signal.signal(signal.SIGINT, lambda *_: heard.append(True)) if here else None
+    in_main = current_thread() is main_thread() and signal.getsignal(signal.SIGINT) is not None
+    before = signal.signal(signal.SIGINT, lambda *_: heard.append(True)) if in_main else None
     # Children inherit what is blocked. In this process other threads take the signal meanwhile: hence the handler.
     can_block = hasattr(signal, "pthread_sigmask")  # not on Windows
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if can_block else set()
@@ -180,7 +179,7 @@ def _ctrl_c_later() -> Iterator[None]:
     finally:
         if can_block:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        if here:
+        if in_main:
             signal.signal(signal.SIGINT, before)
     if heard:
         signal.raise_signal(signal.SIGINT)

@@ -76,6 +76,11 @@ class Rig:
         for stream in self.server.site.streams._all:
             stream.write(frame)
 
+    def end_session(self) -> None:
+        """As when an admin disables the account."""
+        self.server.site.sessions.end_all_of([DANA])
+        self.server.site.signed_out()
+
     async def restart(self) -> None:
         """The same floor on the same port, once it has stopped."""
         port = int(self.server.url.rsplit(":", 1)[1])

@@ -274,8 +274,7 @@ async def test_signing_out_on_one_tab_is_said_on_the_others_which_show_nothing_m
 
 async def test_a_session_that_ends_at_the_server_is_said(rig, page, page_log):
     page_log.expect("401")
-    rig.server.site.sessions.end_all_of([DANA])
-    rig.server.site.signed_out()
+    rig.end_session()
     await expect(page.get_by_role("alert")).to_contain_text("Signed out. Sign in again")
     await expect(page.get_by_label("Notes")).to_be_hidden()
 

@@ -53,12 +53,6 @@ async def answered(page: Page, route: Route, answer: APIResponse) -> None:
     await page.evaluate("new Promise(resolve => setTimeout(resolve))")
 
 
-def end_session(rig) -> None:
-    """As when an admin disables the account."""
-    rig.server.site.sessions.end_all_of([DANA])
-    rig.server.site.signed_out()
-
-
 @pytest.mark.parametrize("how", ["unreached", "refused", "broken off"])
 async def test_a_list_that_did_not_come_at_log_in_is_asked_for_until_it_does(rig, page_log, breaks_off, how):
     page_log.expect("ERR_", "503")
@@ -101,7 +95,7 @@ async def test_a_page_that_is_signed_out_asks_for_nothing_again(rig, page, page_
     await page.route("**/api/inbox", lambda route: route.abort())
     rig.reset()
     await expect(page.get_by_role("alert")).to_contain_text(UNREACHED)
-    end_session(rig)
+    rig.end_session()
     await expect(page.get_by_text("Signed out.")).to_be_visible()
     await expect(page.get_by_text(UNREACHED)).to_have_count(0)
     asked = len(page_log.requests)
@@ -118,7 +112,7 @@ async def test_what_is_under_way_at_the_sign_out_does_not_show_on_the_signed_out
     await (await floor.value).finished()
     route = await inbox
     answer = await route.fetch()
-    end_session(rig)
+    rig.end_session()
     await expect(page.get_by_text("Signed out.")).to_be_visible()
     await answered(page, route, answer)
     await expect(page.locator(".toast")).to_have_count(0)
