@@ -41,10 +41,11 @@ from tests.browser.walking import (
     log_in,
     row,
     show_the_names,
+    sign_in,
     toast,
     write,
 )
-from tests.serving import PASSWORD, password_hash
+from tests.serving import password_hash
 from tests.unit.days_of import LUNCH, message
 
 pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(600)]
@@ -127,14 +128,6 @@ async def window(browser: Browser, log: PageLog, width: int = 1440, height: int 
     context.set_default_timeout(60_000)
     log.watch(context)
     return await context.new_page()
-
-
-async def sign_in(page: Page, url: str, name: str, path: str, password: str = PASSWORD) -> None:
-    """By the form."""
-    await page.goto(f"{url}/login?next={path}")
-    await page.get_by_label("Name").fill(name)
-    await page.get_by_label("Password").fill(password)
-    await page.get_by_role("button", name="Sign in").click()
 
 
 async def test_setting_up_and_the_start_of_a_practice_floor(tmp_path: Path, browser, page_log, audit):

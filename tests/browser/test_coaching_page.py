@@ -17,7 +17,7 @@ from coachsim.server.app import Server
 from coachsim.server.site import Options
 from tests.browser.auditing import Audit
 from tests.browser.marks import IN_A_BROWSER
-from tests.browser.walking import GOING, VOILA, filter_team, show_the_names
+from tests.browser.walking import GOING, VOILA, filter_team, show_the_names, sign_in
 
 pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(600)]
 
@@ -68,10 +68,7 @@ async def page(server, browser, page_log) -> Page:
 
 
 async def signed_in(server: Server, page: Page) -> None:
-    await page.goto(f"{server.url}/login?next=/coaching")
-    await page.get_by_label("Name").fill("sup")
-    await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Sign in").click()
+    await sign_in(page, server.url, "sup", "/coaching", PASSWORD)
 
 
 async def is_live(page: Page) -> None:

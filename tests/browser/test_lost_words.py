@@ -15,7 +15,20 @@ from coachsim.server.app import Server
 from coachsim.server.site import Options
 from tests.browser.kernel_line import KernelLine
 from tests.browser.marks import IN_A_BROWSER
-from tests.browser.walking import GOING, LINE_DOWN, VOILA, Cable, button, card, is_live, row, select, until, write
+from tests.browser.walking import (
+    GOING,
+    LINE_DOWN,
+    VOILA,
+    Cable,
+    button,
+    card,
+    is_live,
+    row,
+    select,
+    sign_in,
+    until,
+    write,
+)
 from tests.serving import PASSWORD, PEOPLE
 
 pytestmark = [*IN_A_BROWSER, pytest.mark.timeout(600)]
@@ -60,10 +73,7 @@ async def page(server, window, line) -> Page:
 
 
 async def enter(page: Page, url: str) -> None:
-    await page.goto(f"{url}/login?next=/coaching")
-    await page.get_by_label("Name").fill("sup")
-    await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Sign in").click()
+    await sign_in(page, url, "sup", "/coaching")
     await is_live(page)
 
 

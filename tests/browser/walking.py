@@ -92,10 +92,7 @@ class Walk:
         self._contexts.append(context)
         page = await context.new_page()
         page.on("websocket", lambda socket: socket.on("close", lambda closed: self.lost.append(closed.url)))
-        await page.goto(f"{url or self.url}/login?next={path}")
-        await page.get_by_label("Name").fill(name)
-        await page.get_by_label("Password").fill(PASSWORD)
-        await page.get_by_role("button", name="Sign in").click()
+        await sign_in(page, url or self.url, name, path)
         return page
 
     async def supervisor(self, name: str = "sup", *, url: str | None = None) -> Page:
@@ -265,6 +262,14 @@ async def select(page: Page, agent: Agent) -> None:
     """Finds an agent and clicks."""
     await page.get_by_role("searchbox", name="Search agents").fill(agent.name)
     await row(page, agent.name).click()
+
+
+async def sign_in(page: Page, url: str, name: str, path: str, password: str = PASSWORD) -> None:
+    """By the form."""
+    await page.goto(f"{url}/login?next={path}")
+    await page.get_by_label("Name").fill(name)
+    await page.get_by_label("Password").fill(password)
+    await page.get_by_role("button", name="Sign in").click()
 
 
 async def enter_as_supervisor(page: Page) -> None:
