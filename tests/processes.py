@@ -1,29 +1,37 @@
-"""The processes under a server: found, and whether they still run (Linux)."""
+"""The processes under a server: found, and whether they still run; whatever ends while it is looked at is not there."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from pathlib import Path
+import psutil
 
 
 def descendants(pid: int) -> set[int]:
     """The processes below a process."""
-    found: set[int] = set()
-    with suppress(FileNotFoundError, ProcessLookupError):  # ended meanwhile
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                found |= {int(child)} | descendants(int(child))
-    return found
+    try:
+        return {each.pid for each in psutil.Process(pid).children(recursive=True)}
+    except psutil.NoSuchProcess:
+        return set()
+
+
+def command_of(pid: int) -> str:
+    """The command line of a process; empty if it has ended."""
+    try:
+        return " ".join(psutil.Process(pid).cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    """The variables that a process was started with; none if it has ended."""
+    try:
+        return psutil.Process(pid).environ()
+    except psutil.NoSuchProcess:
+        return {}
 
 
 def running(pid: int, what: str) -> list[int]:
     """Those below a process that have ``what`` in their command line."""
-    found = []
-    for each in descendants(pid):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            if what in Path(f"/proc/{each}/cmdline").read_text():
-                found.append(each)
-    return found
+    return [each for each in descendants(pid) if what in command_of(each)]
 
 
 def kernels_of(pid: int) -> list[int]:
@@ -34,13 +42,12 @@ def kernels_of(pid: int) -> list[int]:
 def alive(pid: int) -> bool:
     """Whether a process runs, and is not only waiting to be noticed as ended."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
 
 
-def listens_at(pid: int) -> set[str]:
-    """The TCP addresses at which a process listens, as Linux writes them."""
-    inodes = {Path(link).readlink().name for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
-    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
-    return {address for _, address, _, state, *rest in rows if state == "0A" and f"socket:[{rest[5]}]" in inodes}
+def listens_at(pid: int) -> set[tuple[str, int]]:
+    """The TCP addresses, with their ports, at which a process listens."""
+    found = psutil.Process(pid).net_connections("tcp")
+    return {tuple(each.laddr) for each in found if each.status == psutil.CONN_LISTEN}

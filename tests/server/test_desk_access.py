@@ -10,7 +10,7 @@ import pytest
 from tornado.web import decode_signed_value
 
 from coachsim.server.access import DESK, DeskAddress
-from tests.processes import kernels_of
+from tests.processes import command_of, environment_of, kernels_of
 from tests.server.desks import PAGE, Door, open_door
 from tests.serving import DEADLINE_S
 
@@ -123,8 +123,8 @@ async def test_the_kernel_is_told_who_visits_by_the_door_alone(door: Door):
         forged = {"X-Coach-User": "sup", "x_coach_user": "sup", "X-Coach-Secret": "guess", "HTTP_X_COACH_USER": "sup"}
         answer = await blue.get(PAGE + "?HTTP_X_COACH_USER=sup", headers=forged)
         assert answer.status_code == 200
-        environments = kernel_environments(door)
-        assert [each["HTTP_X_COACH_USER"] for each in environments] == ["blue"]
+        told = [environment_of(pid) for pid in kernel_pids(door)]
+        assert [each["HTTP_X_COACH_USER"] for each in told] == ["blue"]
 
 
 async def test_what_was_in_the_starters_environment_does_not_reach_a_kernel(
@@ -142,18 +142,17 @@ async def test_what_was_in_the_starters_environment_does_not_reach_a_kernel(
         monkeypatch.setenv(name, value)
     async with open_door(tmp_path) as door, door.browser("sup") as sup:
         await door.render(sup)
-        (environment,) = kernel_environments(door)
+        (pid,) = kernel_pids(door)
+        told = environment_of(pid)
         site = door.server.site
         known = [site.local_token, door.server.desk.secret, sup.cookies["coachsim_session"], *secrets.values()]
-        ticket = environment.pop("HTTP_X_COACH_TICKET")
-        text = "\n".join(f"{name}={value}" for name, value in environment.items())
+        ticket = told.pop("HTTP_X_COACH_TICKET")
+        text = "\n".join(f"{name}={value}" for name, value in told.items())
         assert not [secret for secret in known if secret in text]
         assert site.cookie_secret.hex() not in text
         assert site.sessions.by_ticket(ticket).name == "sup"  # the one secret that it is meant to have
         # And on its command line there is none either.
-        (pid,) = kernel_pids(door)
-        line = Path(f"/proc/{pid}/cmdline").read_text()
-        assert not [secret for secret in (*known, ticket) if secret in line]
+        assert not [secret for secret in (*known, ticket) if secret in command_of(pid)]
 
 
 async def test_nothing_of_jupyter_but_what_a_page_needs_is_there(door: Door):
@@ -217,12 +216,3 @@ def kernel_pids(door: Door) -> list[int]:
     process = door.server.desk.process
     assert process is not None
     return kernels_of(process.pid)
-
-
-def kernel_environments(door: Door) -> list[dict[str, str]]:
-    """What each of them was told."""
-    found = []
-    for pid in kernel_pids(door):
-        pairs = Path(f"/proc/{pid}/environ").read_text().split("\0")
-        found.append(dict(pair.split("=", 1) for pair in pairs if "=" in pair))
-    return found

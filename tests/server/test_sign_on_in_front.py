@@ -14,7 +14,7 @@ import pytest
 from tornado.web import create_signed_value
 
 from coachsim.server.site import cookie_secret
-from tests.processes import descendants
+from tests.processes import descendants, environment_of
 from tests.server.desks import KERNEL, PAGE
 from tests.server.test_proxy_in_front import PROXIES, asks_its_kernel, certificate, comes_at_once, front
 from tests.serving import Served, add_account, add_everybody, make_ticket, serve
@@ -183,9 +183,6 @@ def signed_cookie(data: Path, name: str) -> str:
 def tickets_owner(served: Served) -> str:
     """Whose ticket the one kernel has in its environment."""
     for pid in descendants(served.process.pid):
-        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        for each in environment:
-            if each.startswith(b"HTTP_X_COACH_TICKET="):
-                ticket = {"X-Coach-Ticket": each.partition(b"=")[2].decode()}
-                return served.get("/api/me", headers=ticket).json()["name"]
+        if ticket := environment_of(pid).get("HTTP_X_COACH_TICKET"):
+            return served.get("/api/me", headers={"X-Coach-Ticket": ticket}).json()["name"]
     raise AssertionError("there is no kernel")
