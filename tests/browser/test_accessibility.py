@@ -40,7 +40,6 @@ from tests.browser.walking import (
     is_live,
     log_in,
     row,
-    show_the_names,
     sign_in,
     toast,
     write,
@@ -277,7 +276,7 @@ async def test_the_coaching_page(server, browser, page_log, audit):
     await button(dialog, "Cancel").click()
     await page.get_by_role("button", name=re.compile("Send to all")).click()
     await expect(button(dialog, "OK")).to_be_enabled()
-    await show_the_names(dialog)
+    await dialog.get_by_text("Show the names").click()
     await audit.look_at(page, "coaching, asked about many, names shown")
     await fits(page, *DESK_SIZES)
     await button(dialog, "OK").click()

@@ -27,7 +27,6 @@ from tests.browser.walking import (
     row,
     seconds_of,
     select,
-    show_the_names,
     tell,
     toast,
     until,
@@ -132,7 +131,7 @@ async def test_a_team_by_filter_the_number_is_said_and_all_of_them_get_it(walk, 
     dialog = sup.get_by_role("dialog", name=f"Send to {many} agents?")
     await expect(dialog).to_contain_text("2 logged in")
     await expect(dialog).to_contain_text(f"{many - 2} logged out now")
-    await show_the_names(dialog)
+    await dialog.get_by_text("Show the names").click()
     assert {walk.people[EWAN].name, walk.people[NAOMI].name} <= set(
         await dialog.get_by_role("listitem").all_inner_texts()
     )

@@ -299,14 +299,6 @@ async def write(page: Page, body: str) -> None:
     await page.get_by_role("textbox", name="Message", exact=True).fill(body)
 
 
-async def show_the_names(dialog: Locator) -> None:
-    """Opens the names in a confirmation, once the advice under them is there: when it comes, they move up."""
-    names = dialog.get_by_text("Show the names")
-    await expect(names).to_be_visible()
-    await expect(dialog.get_by_text("Working out what to expect")).to_have_count(0)
-    await names.click()
-
-
 async def confirm(page: Page, title: str) -> None:
     """The dialog says this, and gets OK."""
     dialog = page.get_by_role("dialog", name=title)
