@@ -8,6 +8,7 @@ import inspect
 import os
 import shutil
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ from hypothesis import HealthCheck, settings
 # The machine may be busy with other tests: how long an example takes says nothing about the code.
 settings.register_profile("coachsim", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("coachsim")
+
+
+def pytest_configure() -> None:
+    """A floor without a time zone has the machine's. In this one it is eleven: no night comes while the tests run."""
+    east = 11 - datetime.now(UTC).hour
+    os.environ["TZ"] = f"Etc/GMT{-east:+}"  # these names count hours west of Greenwich
 
 
 @pytest.fixture(scope="session")

@@ -98,8 +98,7 @@ async def until(holds: Callable[[], object], seconds: float = 60) -> None:
 async def rig(request, tmp_path, browser, page_log):
     """A parameter is how many seconds a toast stays; without one it stays until the test has seen to it."""
     seconds = getattr(request, "param", 120)
-    settings = f'toast_seconds = {seconds}\ntime_zone = "Europe/London"\n'
-    (tmp_path / "settings.toml").write_text(settings, encoding="utf-8")
+    (tmp_path / "settings.toml").write_text(f"toast_seconds = {seconds}\n", encoding="utf-8")
     server = await Server.start(Options(tmp_path, port=port_to_keep(), desk=False))
     agents = [Agent(DANA, "Dana Reyes", "Blue"), Agent("a002", "Eoin Mensah", "Blue")]
     await server.site.host.do(Floor.set_agents, agents, actor="admin")

@@ -84,7 +84,7 @@ def set_forward():
 async def server(tmp_path_factory, set_forward):
     """The project's roster, some of it logged in or on a break, three messages sent and partly read."""
     folder = tmp_path_factory.mktemp("accessible")
-    settings = 'floor_name = "Leeds floor"\ntime_zone = "Europe/London"\ntoast_seconds = 120\n'
+    settings = 'floor_name = "Leeds floor"\ntoast_seconds = 120\n'
     (folder / "settings.toml").write_text(settings, encoding="utf-8")
     (folder / "scenarios").mkdir()
     Scenario.from_dict(SMALL).save(folder / "scenarios" / "small.toml")

@@ -39,7 +39,7 @@ def people() -> list[Agent]:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("desk")
-    (folder / "settings.toml").write_text('floor_name = "Leeds floor"\ntime_zone = "Europe/London"\n', encoding="utf-8")
+    (folder / "settings.toml").write_text('floor_name = "Leeds floor"\n', encoding="utf-8")
     server = await Server.start(Options(folder, port=0))
     host = server.site.host
     await host.do(Floor.set_agents, people(), actor="admin")

@@ -42,7 +42,7 @@ EWAN, NAOMI, GRACE = "a001", "a002", "a003"  # all in Blue
 async def walk(tmp_path_factory, browser):
     log = PageLog()
     data = tmp_path_factory.mktemp("walk")
-    (data / "settings.toml").write_text('floor_name = "Leeds floor"\ntime_zone = "Europe/London"\n', encoding="utf-8")
+    (data / "settings.toml").write_text('floor_name = "Leeds floor"\n', encoding="utf-8")
     async with walking(data, browser, log) as walk:
         yield walk
 
