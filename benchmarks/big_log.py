@@ -74,6 +74,9 @@ def _copies(log: duckdb.DuckDBPyConnection, table: str, seqs: int) -> str:
             moved.append("list_transform(message_ids, lambda one: one + n * 86400000000) AS message_ids")
         elif name in _SEQS:
             moved.append(f"{name} + n * {seqs} AS {name}")
+        elif name == "hour":
+            local = f"timezone('{TIME_ZONE}', timezone('UTC', sent_at + to_days(n)))"
+            moved.append(f"hour({local}) AS hour")  # in summer another one
         elif name == "day":
             moved.append("CAST(CAST(day AS DATE) + CAST(n AS INTEGER) AS VARCHAR) AS day")
         else:
