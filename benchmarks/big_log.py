@@ -16,7 +16,7 @@ from coachsim.simulation import play
 
 AGENTS = 1_000
 TIME_ZONE = "Europe/London"
-_FIRST = date(2024, 1, 1)
+_FIRST = date(2024, 3, 25)  # the clocks change on the seventh day
 _BATCH = 100  # days copied in one transaction
 
 # What of the first day every copy has again, moved by whole days; the roster is loaded once.

@@ -178,6 +178,7 @@ def same(ours: pd.DataFrame, reference: pd.DataFrame) -> None:
     if "hours" in reference:  # presence, state by state; the ideal table does not say when the log ends
         reference = (
             reference.pivot(index="hour", columns="state", values="hours")
+            .fillna(0.0)  # nobody on a break at that hour
             .add_suffix("_h")
             .reset_index()
             .rename_axis(columns=None)
