@@ -152,7 +152,8 @@ async def test_what_was_in_the_starters_environment_does_not_reach_a_kernel(
         assert site.cookie_secret.hex() not in text
         assert site.sessions.by_ticket(ticket).name == "sup"  # the one secret that it is meant to have
         # And on its command line there is none either.
-        assert not [secret for secret in (*known, ticket) if secret in command_of(pid)]
+        line = command_of(pid)
+        assert line and not [secret for secret in (*known, ticket) if secret in line]
 
 
 async def test_nothing_of_jupyter_but_what_a_page_needs_is_there(door: Door):
